@@ -1,0 +1,89 @@
+"""Bake a project from the template, and bring home what was edited in it.
+
+python tests/template.py bake build   makes build/bike-demand from the defaults
+python tests/template.py home build/bike-demand   puts its notebooks and modules back into the template
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from cookiecutter.main import cookiecutter
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = ROOT / "{{cookiecutter.project}}"
+DEFAULTS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+PROJECT, PACKAGE = "bike-demand", "bike_demand"
+PLACEHOLDERS = {
+    DEFAULTS["description"]: "{{cookiecutter.__description}}",
+    PACKAGE: "{{cookiecutter.package}}",
+    PROJECT: "{{cookiecutter.project}}",
+}
+
+
+def bake(into: Path, **answers: str) -> Path:
+    """Generate a project below `into` without asking; raises cookiecutter's errors."""
+    into.mkdir(parents=True, exist_ok=True)
+    made = cookiecutter(str(ROOT), no_input=True, output_dir=str(into), extra_context=answers, default_config=True)
+    return Path(made)
+
+
+def edited_files(project: Path, package: str) -> dict[Path, Path]:
+    """Template path -> file, for all notebooks and modules of a project, or of the template itself."""
+    files = [*(project / "nbs").rglob("*.ipynb"), *(project / package).rglob("*.py")]
+    relative = (file.relative_to(project) for file in files if ".ipynb_checkpoints" not in file.parts)
+    return {
+        Path(str(path).replace(package, "{{cookiecutter.package}}", 1) if path.parts[0] == package else path): project / path
+        for path in relative
+    }
+
+
+def with_placeholders(text: str, name: Path) -> str:
+    """Put the placeholders back into a baked file; raises `ValueError` for text that Jinja would take for its own."""
+    for mark in ("{{", "{%", "{#"):
+        if mark in text:
+            raise ValueError(f"{name} holds {mark!r}, which cookiecutter would read as a placeholder: write it otherwise")
+    for value, placeholder in PLACEHOLDERS.items():
+        text = text.replace(value, placeholder)
+    return text
+
+
+def bring_home(project: Path) -> list[str]:
+    """Copy notebooks and modules of a baked project into the template, and prove that baking gives them back."""
+    if not (project / PACKAGE).is_dir():
+        raise ValueError(f"{project} is not baked from the defaults: it has no folder {PACKAGE}")
+    home = {
+        path: with_placeholders(file.read_text(encoding="utf-8"), path)
+        for path, file in edited_files(project, PACKAGE).items()
+    }
+    there = edited_files(TEMPLATE, "{{cookiecutter.package}}")
+    changed = []
+    for path in there.keys() - home.keys():
+        there[path].unlink()
+        changed.append(f"deleted {path}")
+    for path, text in home.items():
+        file = TEMPLATE / path
+        if path not in there or file.read_text(encoding="utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", newline="\n")
+            changed.append(f"brought {path}")
+    with tempfile.TemporaryDirectory() as folder:
+        again = edited_files(bake(Path(folder)), PACKAGE)
+        for path, file in edited_files(project, PACKAGE).items():
+            if again[path].read_bytes() != file.read_bytes():
+                raise ValueError(f"{path} does not come back from the template as it was")
+    return sorted(changed)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["bake", into]:
+            print(bake(Path(into)))
+        case ["home", project]:
+            try:
+                print("\n".join(bring_home(Path(project))) or "nothing has changed")
+            except ValueError as error:
+                sys.exit(str(error))
+        case _:
+            sys.exit(__doc__)

@@ -1,0 +1,101 @@
+"""The service as a real process: what it answers, what it refuses, and what it enters into its log."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pytest
+
+from {{cookiecutter.package}}.data import MODEL_NAME, Row
+from {{cookiecutter.package}}.model import features, load_model
+from {{cookiecutter.package}}.ops import iolog
+
+
+@pytest.fixture(scope="session")
+def rows(frame: pd.DataFrame) -> list[dict]:
+    """A day's rows, as a client sends them."""
+    return [Row(**row).model_dump(mode="json") for row in frame.head(24)[list(Row.model_fields)].to_dict("records")]
+
+
+def entry(log: Path, request_id: str) -> dict:
+    """The one record of a request."""
+    [found] = [record for record in iolog.records(log) if record["id"] == request_id]
+    return found
+
+
+def test_answers_what_the_model_says(service: httpx.Client, rows: list[dict], frame: pd.DataFrame, model: str) -> None:
+    answer = service.post("/predict", json={"rows": rows}).raise_for_status().json()
+    assert answer["model"] == model
+    assert answer["predictions"] == load_model(model).predict(features(frame.head(24))).tolist()
+
+
+def test_every_answer_is_on_record_before_it_arrives(service: httpx.Client, rows: list[dict], log: Path) -> None:
+    for _ in range(50):
+        response = service.post("/predict", json={"rows": rows[:2]}).raise_for_status()
+        record = entry(log, response.json()["request_id"])
+        assert record["out"] == response.json()
+        assert record["in"] == {"rows": rows[:2]}
+
+
+def test_a_record_has_the_documented_form(service: httpx.Client, rows: list[dict], log: Path, model: str) -> None:
+    body = json.dumps({"rows": rows[:1]}, indent=2)
+    headers = {"X-Request-ID": "format", "Content-Type": "application/json"}
+    service.post("/predict", content=body, headers=headers).raise_for_status()
+    record = entry(log, "format")
+    assert list(record) == ["v", "id", "ts", "route", "status", "ms", "model", "bento", "rate", "in", "out"]
+    assert (record["v"], record["route"], record["status"], record["rate"]) == (1, "/predict", 200, 1.0)
+    assert (record["model"], record["bento"]) == (model, None)
+    assert record["model"].startswith(f"{MODEL_NAME}:")
+    assert 0 < record["ms"] < 60_000
+    assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(record["ts"]) < timedelta(minutes=5)
+
+
+def test_the_request_id_is_the_callers_or_a_new_one(service: httpx.Client, rows: list[dict]) -> None:
+    for given, kept in (("order-17", True), ("two words", False), ("x" * 129, False)):
+        response = service.post("/predict", json={"rows": rows[:1]}, headers={"X-Request-ID": given})
+        assert (response.headers["x-request-id"] == given) is kept
+        assert response.json()["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rule"),
+    [
+        ({"hr": 24}, "hr", "less than or equal to 23"),
+        ({"hum": -0.1}, "hum", "greater than or equal to 0"),
+        ({"temp": "warm"}, "temp", "valid number"),
+        ({"dteday": "2012-02-30"}, "dteday", "valid date"),
+        ({"colour": "red"}, "colour", "Extra inputs are not permitted"),
+    ],
+)
+def test_a_broken_row_is_refused_by_field_and_rule(
+    service: httpx.Client, rows: list[dict], log: Path, change: dict, field: str, rule: str
+) -> None:
+    response = service.post("/predict", json={"rows": [rows[0], rows[1] | change]})
+    assert response.status_code == 400
+    [detail] = response.json()["detail"]
+    assert detail["loc"] == ["rows", 1, field]
+    assert rule in detail["msg"]
+    assert entry(log, response.json()["request_id"])["status"] == 400
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"rows": [NaN]}', b"\xff\xfe", b"[" * 10_000]
+)
+def test_a_body_that_is_no_request_is_refused_and_recorded(service: httpx.Client, log: Path, body: bytes) -> None:
+    response = service.post("/predict", content=body)
+    assert response.status_code == 400
+    assert entry(log, response.headers["x-request-id"])["status"] == 400
+
+
+def test_too_many_rows_are_refused(service: httpx.Client, rows: list[dict]) -> None:
+    assert len(service.post("/predict", json={"rows": rows[:1] * 10_000}).json()["predictions"]) == 10_000
+    response = service.post("/predict", json={"rows": rows[:1] * 10_001})
+    assert response.status_code == 400
+    assert "10000" in response.json()["detail"][0]["msg"]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs", "/docs.json"])
+def test_operators_pages(service: httpx.Client, path: str) -> None:
+    assert service.get(path, follow_redirects=True).status_code == 200
