@@ -1,10 +1,14 @@
-"""Bake a project from the template, and bring home what was edited in it.
+"""Bake a project from the template, show it at work, and bring home what was edited in it.
 
-python tests/template.py bake build   makes build/bike-demand from the defaults
+python tests/template.py bake build               makes build/bike-demand from the defaults
 python tests/template.py home build/bike-demand   puts its notebooks and modules back into the template
+python tests/template.py demo build/demo          bakes a project there, installs it, and runs its tour
 """
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -76,6 +80,35 @@ def bring_home(project: Path) -> list[str]:
     return sorted(changed)
 
 
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without its virtual one; uv trusts the certificates that the system trusts."""
+    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    return inherited | {"UV_SYSTEM_CERTS": "1"} | settings
+
+
+def install(project: Path) -> Path:
+    """Make the project's environment with `uv sync`, on this Python; return the folder of its commands."""
+    sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--python", sys.executable]
+    subprocess.run(sync, cwd=project, env=environment(), check=True)
+    return project / ".venv" / ("Scripts" if os.name == "nt" else "bin")
+
+
+def demo(folder: Path) -> str:
+    """Generate, install and tour a project in `folder`; return what was answered and recorded."""
+    shutil.rmtree(folder, ignore_errors=True)
+    project = bake(folder)
+    print("installing what it needs", flush=True)
+    commands = install(project)
+    store = environment(BENTOML_HOME=str(folder.resolve() / "bentoml"))
+    subprocess.run([commands / "job", "run", "tour"], cwd=project, env=store, check=True)
+    [path] = (project / "runs" / "tour").glob("*/run.json")
+    figures = json.loads(path.read_bytes())["figures"]
+    print(f"report: {path.with_name('report.html')}")
+    if figures["answered"] != figures["recorded"]:
+        raise ValueError(f"{figures['answered']} answered, but {figures['recorded']} recorded")
+    return f"demo ok: answered={figures['answered']} recorded={figures['recorded']}"
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["bake", into]:
@@ -85,5 +118,10 @@ if __name__ == "__main__":
                 print("\n".join(bring_home(Path(project))) or "nothing has changed")
             except ValueError as error:
                 sys.exit(str(error))
+        case ["demo", folder]:
+            try:
+                print(demo(Path(folder)))
+            except (ValueError, subprocess.CalledProcessError) as error:
+                sys.exit(f"demo failed: {error}")
         case _:
             sys.exit(__doc__)

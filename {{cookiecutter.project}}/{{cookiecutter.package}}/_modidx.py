@@ -64,6 +64,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       '{{cookiecutter.package}}.ops.jobs._recorded': ('ops/jobs.html#_recorded', '{{cookiecutter.package}}/ops/jobs.py'),
                                       '{{cookiecutter.package}}.ops.jobs._report': ('ops/jobs.html#_report', '{{cookiecutter.package}}/ops/jobs.py'),
                                       '{{cookiecutter.package}}.ops.jobs._say': ('ops/jobs.html#_say', '{{cookiecutter.package}}/ops/jobs.py'),
+                                      '{{cookiecutter.package}}.ops.jobs._table': ('ops/jobs.html#_table', '{{cookiecutter.package}}/ops/jobs.py'),
                                       '{{cookiecutter.package}}.ops.jobs.checked': ('ops/jobs.html#checked', '{{cookiecutter.package}}/ops/jobs.py'),
                                       '{{cookiecutter.package}}.ops.jobs.find': ('ops/jobs.html#find', '{{cookiecutter.package}}/ops/jobs.py'),
                                       '{{cookiecutter.package}}.ops.jobs.git_commit': ('ops/jobs.html#git_commit', '{{cookiecutter.package}}/ops/jobs.py'),

@@ -24,6 +24,7 @@ import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -245,35 +246,43 @@ def _kernel_config(sockets: str) -> Config:
         else Config(KernelManager={"transport": "ipc", "ip": os.path.join(sockets, "kernel")})
     )
 
-# %% ../../nbs/ops/jobs.ipynb #9f0d2847
+# %% ../../nbs/ops/jobs.ipynb #4330aefc
 _report_style = """<style>
-.jp-InputArea, .jp-InputPrompt, .jp-OutputPrompt { display: none }
-.jp-MarkdownCell .jp-InputArea, body.code .jp-InputArea { display: flex }
-body.code .jp-MarkdownCell .jp-InputPrompt { display: none }
-main { max-width: 60rem; margin: 0 auto }
-main > button { float: right; padding: .3rem .8rem; cursor: pointer }
-table.run { border-collapse: collapse; font: 14px system-ui, sans-serif }
-table.run td { padding: .15rem 1.2rem .15rem 0; vertical-align: top }
-table.run td:first-child { color: #666 }
+main { max-width: 70rem; margin: 0 auto; padding: 1rem 2rem }
+.jp-InputPrompt, .jp-OutputPrompt, .jp-Cell-inputCollapser, .jp-Cell-outputCollapser { display: none !important }
+.jp-CodeCell .jp-Cell-inputWrapper { display: none }
+body.code .jp-CodeCell .jp-Cell-inputWrapper { display: flex }
+.run { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; padding: 1rem 0; border-bottom: 1px solid #ddd }
+.run table { border-collapse: collapse; font: 14px/1.6 system-ui, sans-serif; height: 0 }
+.run th { text-align: left; padding-bottom: .3rem }
+.run td { padding-right: 1rem; vertical-align: top }
+.run td:first-child { color: #666 }
+.run button { margin-left: auto; align-self: flex-start; padding: .3rem .8rem; cursor: pointer }
 </style>"""
+
+
+def _table(title: str, facts: Mapping[str, Any]) -> str:
+    "Names and values as a small HTML table."
+    rows = (f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
+    return f"<table><tr><th colspan=2>{escape(title)}</th></tr>{''.join(rows)}</table>"
 
 
 def _report(run: Run) -> str:
     "The executed notebook as one HTML page, headed by what `run.json` says."
-    from html import escape
-
     from nbconvert import HTMLExporter
 
     offline = {"require_js_url": "", "jquery_url": "", "mathjax_url": "", "mermaid_js_url": "", "embed_images": True}
-    page, _ = HTMLExporter(**offline).from_filename(str(run.folder / "notebook.ipynb"))
-    facts = {"run": f"{run.job} {run.id}", "status": run.status, "started": run.start, "seconds": run.seconds}
-    facts |= (
-        {"model": run.model, "error": run.error} | run.parameters | {k: round(v, 4) for k, v in run.figures.items()}
-    )
-    rows = (f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in facts.items() if v is not None)
+    page, _ = HTMLExporter(exclude_raw=True, **offline).from_filename(str(run.folder / "notebook.ipynb"))
+    facts = {"status": run.status, "started": f"{run.start[:19]} UTC", "seconds": run.seconds, "run": run.id}
+    facts |= {name: value for name, value in {"model": run.model, "error": run.error}.items() if value}
+    figures = {
+        name: f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" for name, value in run.figures.items()
+    }
+    tables = [_table(run.job, facts), _table("parameters", run.parameters), _table("figures", figures)]
     button = "<button onclick=\"document.body.classList.toggle('code')\">code</button>"
-    page = page.replace("<title>notebook</title>", f"<title>{escape(run.job)} {run.id}</title>{_report_style}", 1)
-    return page.replace("<main>", f"<main>{button}<table class='run'>{''.join(rows)}</table>", 1)
+    page = page.replace("<title>notebook</title>", f"<title>{escape(run.job)} {run.id}</title>", 1)
+    page = page.replace("</head>", f"{_report_style}</head>", 1)
+    return page.replace("<main>", f"<main><div class='run'>{''.join(tables)}{button}</div>", 1)
 
 # %% ../../nbs/ops/jobs.ipynb #4e4f3ef2
 def run(

@@ -1,0 +1,31 @@
+# Each target makes what it needs, from Python 3.11 to 3.13 and make alone.
+
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+RUN := build/env/bin/python
+
+.PHONY: demo test project home clean
+
+demo: build/env/ready ## generate a project and run its tour
+	$(RUN) tests/template.py demo build/demo
+
+test: build/env/ready ## everything; ARGS="-k hooks" for a part
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pytest $(ARGS)
+
+project: build/env/ready ## a project to edit, in build/bike-demand
+	$(RUN) tests/template.py bake build
+
+home: build/env/ready ## bring what was edited in build/bike-demand back into the template
+	$(RUN) tests/template.py home build/bike-demand
+
+build/env/ready: tests/requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none is on the PATH."; exit 1; }
+	$(PYTHON) -m venv --clear build/env
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+clean: ## remove all that these targets have made
+	rm -rf build
