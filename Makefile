@@ -11,8 +11,8 @@ demo: build/env/ready ## generate a project and run its tour
 	$(RUN) tests/template.py demo build/demo
 
 test: build/env/ready ## everything; ARGS="-k hooks" for a part
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check hooks tests
+	$(RUN) -m ruff format --check hooks tests
 	$(RUN) -m pytest $(ARGS)
 
 project: build/env/ready ## a project to edit, in build/bike-demand
@@ -24,7 +24,7 @@ home: build/env/ready ## bring what was edited in build/bike-demand back into th
 build/env/ready: tests/requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none is on the PATH."; exit 1; }
 	$(PYTHON) -m venv --clear build/env
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(RUN) -m pip install --quiet --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
 clean: ## remove all that these targets have made

@@ -24,7 +24,7 @@ def git(*words: str) -> bool:
 rewrap_index()
 if git("config", "user.name") and git("config", "user.email") and git("init", "--initial-branch=main"):
     git("add", "--all")
-    git("commit", "--no-verify", "--no-gpg-sign", "--message=Start from the Daybook template")
+    git("commit", "--no-verify", "--no-gpg-sign", "--message=Start the project")
 print(
     """
 cd {{cookiecutter.project}} && uv sync            (or: python -m venv .venv, then .venv/bin/pip install -e ".[dev]")

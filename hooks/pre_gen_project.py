@@ -6,7 +6,7 @@ import re
 import sys
 import unicodedata
 
-answers = json.loads(r'''{{ cookiecutter | tojson }}''')
+answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 project, package = answers["project"], answers["package"]
 
 # What the generated project installs (by its import names), has as folders, or what Windows keeps for itself.
@@ -60,6 +60,8 @@ def complaints() -> "list[str]":
         ("project", project, r"[a-z][a-z0-9]*([-_.][a-z0-9]+)*", "-", "parts joined by single - _ or ."),
         ("package", package, r"[a-z][a-z0-9]*(_[a-z0-9]+)*", "_", "parts joined by single _"),
     ):
+        if name == "package" and found and value == re.sub(r"[-.]", "_", project.lower()):
+            continue  # it follows from the project's name, which is refused already
         if not re.fullmatch(pattern, value, re.ASCII) or len(value) > 40:
             why = f"must be at most 40 of a-z and 0-9, begin with a letter, {rule}"
         elif keyword.iskeyword(value):

@@ -38,7 +38,8 @@ def edited_files(project: Path, package: str) -> dict[Path, Path]:
     files = [*(project / "nbs").rglob("*.ipynb"), *(project / package).rglob("*.py")]
     relative = (file.relative_to(project) for file in files if ".ipynb_checkpoints" not in file.parts)
     return {
-        Path(str(path).replace(package, "{{cookiecutter.package}}", 1) if path.parts[0] == package else path): project / path
+        Path(str(path).replace(package, "{{cookiecutter.package}}", 1) if path.parts[0] == package else path): project
+        / path
         for path in relative
     }
 
@@ -47,7 +48,9 @@ def with_placeholders(text: str, name: Path) -> str:
     """Put the placeholders back into a baked file; raises `ValueError` for text that Jinja would take for its own."""
     for mark in ("{{", "{%", "{#"):
         if mark in text:
-            raise ValueError(f"{name} holds {mark!r}, which cookiecutter would read as a placeholder: write it otherwise")
+            raise ValueError(
+                f"{name} holds {mark!r}, which cookiecutter would read as a placeholder: write it otherwise"
+            )
     for value, placeholder in PLACEHOLDERS.items():
         text = text.replace(value, placeholder)
     return text
@@ -81,8 +84,9 @@ def bring_home(project: Path) -> list[str]:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment without its virtual one; uv trusts the certificates that the system trusts."""
-    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    """What a person's environment would be: nothing of this Python's, and uv trusts the system's certificates."""
+    own = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "BENTOML_HOME", "CHAMPION_FILE", "IOLOG_DIR")
+    inherited = {name: value for name, value in os.environ.items() if name not in own}
     return inherited | {"UV_SYSTEM_CERTS": "1"} | settings
 
 

@@ -1,0 +1,77 @@
+"""What the tests share: a project baked from the defaults, with its environment and a model store of its own."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from template import bake, environment, install
+
+
+@dataclass
+class Project:
+    """A baked project, and its commands as a user types them."""
+
+    root: Path
+    commands: Path
+    settings: dict[str, str]
+
+    def run(self, *words: str, code: int = 0, cwd: Path | None = None, **settings: str) -> str:
+        """Run a command of the project's environment, return all that it prints, and check its exit code."""
+        done = subprocess.run(
+            [self.commands / words[0], *words[1:]],
+            cwd=cwd or self.root,
+            env=self.settings | settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+        )
+        assert done.returncode == code, f"{' '.join(words)} exited with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def git(self, *words: str) -> str:
+        """Run git in the project and return what it prints."""
+        return subprocess.run(["git", *words], cwd=self.root, capture_output=True, text=True, check=True).stdout
+
+    def status(self) -> str:
+        """What differs from the last commit, untracked files too."""
+        return self.git("status", "--porcelain")
+
+
+def settle(root: Path, home: Path) -> Project:
+    """Install a baked project and commit what that adds, so that any later difference shows."""
+    commands = install(root)
+    (home / "home").mkdir(parents=True)
+    path = os.pathsep.join([str(commands), os.environ["PATH"]])
+    settings = environment(HOME=str(home / "home"), BENTOML_HOME=str(home / "bentoml"), PATH=path)
+    project = Project(root, commands, settings)
+    if not (root / ".git").exists():
+        project.git("init", "--quiet")
+    project.git("add", "--all")
+    author = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
+    project.git(*author, "commit", "--quiet", "--allow-empty", "--message=as generated")
+    return project
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project of the default answers; a test that changes a file puts it back."""
+    return settle(bake(tmp_path_factory.mktemp("default")), tmp_path_factory.mktemp("settings"))
+
+
+@pytest.fixture
+def edited(project: Project) -> Callable[[str, str, str], None]:
+    """Replace a text in one of the project's files; all files are put back when the test ends."""
+
+    def edit(name: str, old: str, new: str) -> None:
+        file = project.root / name
+        text = file.read_text(encoding="utf-8")
+        assert old in text, f"{name} does not hold {old!r}"
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    yield edit
+    project.git("checkout", "--quiet", ".")
+    project.git("clean", "--quiet", "--force", "-d")

@@ -1,0 +1,124 @@
+"""Every answer to a prompt is either refused in one sentence, or reaches all files as it was given."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+from markdown_it import MarkdownIt
+from template import ROOT, bake
+
+HOSTILE = {
+    "description": "Räder & \"Fahrten\": C:\\new\\table <b>1</b> 'ok' \\o/ \U0001f6b2 100% $HOME #1",
+    "author": 'Zoë "Zed" O\'Neill \\ Søn, Jr. <\U0001f469\u200d\U0001f52c>',
+}
+
+
+def cookiecutter(into: Path, *answers: str) -> subprocess.CompletedProcess:
+    """The command as a user types it."""
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(into), str(ROOT), *answers]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ("project=Bike-Demand", "bike-demand"),
+        ("project=bike demand", "bike-demand"),
+        ("project=3bikes", "bikes"),
+        ("project=fahrräder", "fahrrader"),
+        ("project=../bikes", "bikes"),
+        ("project=a/b", "a-b"),
+        ("project=a\\b", "a-b"),
+        ("project=..", "already exists"),  # cookiecutter says so itself, before any hook
+        ("project=-bikes", "bikes"),
+        ("project=bikes-", "bikes"),
+        ("project=pandas", "pandas-model"),
+        ("project=scikit-learn", "scikit-learn-model"),
+        ("project=json", "json-model"),
+        ("project=自転車", "my-model"),
+        (f"project={'x' * 41}", "x" * 40),
+        ("package=json", "json_model"),
+        ("package=test", "test_model"),
+        ("package=tests", "tests_model"),
+        ("package=bentoml", "bentoml_model"),
+        ("package=sklearn", "sklearn_model"),
+        ("package=class", "class_model"),
+        ("package=bike-demand", "bike_demand"),
+        ("package=2bikes", "bikes"),
+        ("package=bike.demand", "bike_demand"),
+        ("package=__init__", "init"),
+        ("package=aux", "aux_model"),
+        ("email=nobody", "you@example.com"),
+        ("email=a b@example.com", "you@example.com"),
+        ('email="x"@example.com', "you@example.com"),
+        ("description=two\nlines", "one line"),
+        ("author=tab\there", "one line"),
+        ("author= ", "type a name"),
+    ],
+)
+def test_what_would_break_is_refused(tmp_path: Path, answer: str, advice: str) -> None:
+    done = cookiecutter(tmp_path, answer)
+    assert done.returncode != 0
+    said = [line for line in (done.stderr + done.stdout).splitlines() if advice in line]
+    assert len(said) == 1, done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "something was left behind"
+
+
+def test_a_refusal_suggests_what_is_accepted(tmp_path: Path) -> None:
+    for answer in ("project=Bike Demand", "project=json", "project=12", "package=class", "project=Ünï-cödé"):
+        name, _, _ = answer.partition("=")
+        folder = tmp_path / answer.encode().hex()
+        refusal = cookiecutter(folder, answer).stderr
+        suggestion = re.search(rf"^{name} .* type '([^']+)' instead", refusal, re.MULTILINE)[1]
+        assert cookiecutter(folder, f"{name}={suggestion}").returncode == 0, suggestion
+
+
+@pytest.mark.parametrize("mark", ["{{ x }}", "{% x %}", "{# x"])
+def test_a_template_in_a_text_is_refused(tmp_path: Path, mark: str) -> None:
+    """cookiecutter renders what comes from its command line; what is typed at a prompt comes to the hook as it is."""
+    assert cookiecutter(tmp_path, f"description=before {mark} after").returncode != 0
+    typed = ["bike-demand", "bike_demand", f"before {mark} after", "Me", "me@example.com", "1", "1"]
+    command = [sys.executable, "-m", "cookiecutter", "--output-dir", str(tmp_path), str(ROOT)]
+    done = subprocess.run(command, input="\n".join(typed) + "\n", capture_output=True, text=True)
+    assert "description must not hold an opening brace" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_hostile_texts_arrive_unbroken(tmp_path: Path) -> None:
+    project = bake(tmp_path, **HOSTILE)
+    facts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert facts["description"] == HOSTILE["description"]
+    assert facts["authors"] == [{"name": HOSTILE["author"], "email": "you@example.com"}]
+    chapter = nbformat.read(project / "nbs" / "00_data.ipynb", as_version=4)
+    assert any(HOSTILE["description"] in cell.source for cell in chapter.cells)
+    assert HOSTILE["author"] in (project / "LICENSE").read_text(encoding="utf-8")
+    readme = MarkdownIt().parse((project / "README.md").read_text(encoding="utf-8"))
+    assert HOSTILE["description"] in [
+        "".join(part.content for part in token.children) for token in readme if token.type == "inline"
+    ]
+    assert all(json.loads(file.read_bytes()) for file in project.rglob("*.json"))
+
+
+@pytest.mark.parametrize("licence", ["MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_every_choice_is_rendered(tmp_path: Path, licence: str, python: str) -> None:
+    project = bake(tmp_path, license=licence, python=python)
+    facts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert facts["project"]["license"] == ("LicenseRef-Proprietary" if licence == "Proprietary" else licence)
+    assert facts["project"]["requires-python"] == f">={python},<3.14"
+    text = (project / "LICENSE").read_text(encoding="utf-8")
+    opening = {"MIT": "MIT License", "Apache-2.0": "Apache License", "BSD-3-Clause": "BSD 3-Clause"}
+    assert opening.get(licence, "All rights reserved") in text
+    assert "Your Name" in text
+
+
+def test_every_prompt_has_a_label() -> None:
+    context = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    asked = {name for name in context if not name.startswith("_")}
+    assert set(context["__prompts__"]) == asked
+    assert len(asked) <= 8

@@ -1,0 +1,128 @@
+"""The files of a fresh project: which they are, and that nothing of the template is left in them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import template
+from template import ROOT, TEMPLATE, bake
+
+FILES = """
+    .gitignore LICENSE README.md champion.json pyproject.toml
+    etc/jupyter/jupyter_server_config.json
+    nbs/00_data.ipynb nbs/01_train.ipynb nbs/02_service.ipynb nbs/tour.ipynb
+    nbs/ops/contract.ipynb nbs/ops/iolog.ipynb nbs/ops/jobs.ipynb nbs/ops/jupyter.ipynb nbs/ops/registry.ipynb
+    bike_demand/__init__.py bike_demand/_modidx.py bike_demand/data.py bike_demand/model.py bike_demand/service.py
+    bike_demand/ops/__init__.py bike_demand/ops/contract.py bike_demand/ops/iolog.py bike_demand/ops/jobs.py
+    bike_demand/ops/jupyter.py bike_demand/ops/registry.py
+    tests/conftest.py tests/test_service.py
+""".split()
+
+
+def files(project: Path) -> list[Path]:
+    """All files but git's own."""
+    return [path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts]
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that nobody has touched."""
+    return bake(tmp_path_factory.mktemp("fresh"))
+
+
+def test_exactly_these_files(fresh: Path) -> None:
+    assert sorted(path.relative_to(fresh).as_posix() for path in files(fresh)) == sorted(FILES)
+    assert len(FILES) <= 45
+    assert not [name for name in FILES if re.search(r'[<>:"|?*\\]', name)], "Windows has no such names"
+
+
+def test_nothing_of_the_template_is_left(fresh: Path) -> None:
+    for path in files(fresh):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?<!\$)\{\{|\{%|cookiecutter", text), path
+        assert "daybook" not in text.lower(), path
+
+
+def test_no_name_of_the_default_project_is_left(tmp_path: Path) -> None:
+    project = bake(tmp_path, project="a-much-longer-name-for-a-small-project", description="Other.")
+    for path in files(project):
+        assert not re.search(r"bike.demand\b", path.read_text(encoding="utf-8")), path
+
+
+def test_template_notebooks_open_as_they_lie() -> None:
+    for path in TEMPLATE.rglob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        marks = set(re.findall(r"\{\{.*?\}\}|\{%|\{#", path.read_text(encoding="utf-8")))
+        assert marks <= {"{{cookiecutter.package}}", "{{cookiecutter.project}}", "{{cookiecutter.__description}}"}, path
+
+
+def test_home_gives_back_what_was_baked(fresh: Path) -> None:
+    assert template.bring_home(fresh) == []
+
+
+def test_home_restores_placeholders_and_refuses_marks() -> None:
+    name = Path("x.ipynb")
+    assert template.with_placeholders("from bike_demand.data import Row", name).startswith(
+        "from {{cookiecutter.package}}."
+    )
+    with pytest.raises(ValueError, match="write it otherwise"):
+        template.with_placeholders('f"{{x}}"', name)
+
+
+def test_home_wants_a_default_project(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not baked from the defaults"):
+        template.bring_home(tmp_path)
+
+
+def run_cookiecutter(into: Path, **settings: str) -> str:
+    """Generate with the command, in an environment that holds nothing but `settings`."""
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", str(into), str(ROOT)]
+    done = subprocess.run(command, env=settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_first_commit_where_git_is_configured(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text("[user]\nname = Tester\nemail = tester@example.com\n")
+    said = run_cookiecutter(tmp_path, HOME=str(home), PATH=os.environ["PATH"])
+    log = subprocess.run(["git", "log", "--format=%an"], cwd=tmp_path / "bike-demand", capture_output=True, text=True)
+    assert log.stdout == "Tester\n"
+    assert len(said.strip().splitlines()) == 3
+
+
+@pytest.mark.parametrize("path", ["", os.environ["PATH"]], ids=["no git", "git without a user"])
+def test_no_commit_and_no_complaint_otherwise(tmp_path: Path, path: str) -> None:
+    (tmp_path / "home").mkdir()
+    said = run_cookiecutter(tmp_path, HOME=str(tmp_path / "home"), PATH=path, GIT_CONFIG_NOSYSTEM="1")
+    assert not (tmp_path / "bike-demand" / ".git").exists()
+    assert len(said.strip().splitlines()) == 3
+
+
+def test_cruft_creates_the_same_project(fresh: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+    subprocess.run(["git", "init", "--quiet", clone], check=True)
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, tracked.stdout.decode().split("\0")):
+        target = clone / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
+    subprocess.run(["git", *author, "commit", "--quiet", "--message=template"], cwd=clone, check=True)
+    command = [sys.executable, "-m", "cruft", "create", "--no-input", "--output-dir", str(tmp_path), str(clone)]
+    subprocess.run(command, check=True, capture_output=True)
+    made = tmp_path / "bike-demand"
+    assert {path.relative_to(made).as_posix() for path in files(made)} == {*FILES, ".cruft.json"}
+    assert all((made / name).read_bytes() == (fresh / name).read_bytes() for name in FILES)
