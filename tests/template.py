@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cookiecutter.exceptions import OutputDirExistsException
 from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,7 +117,10 @@ def demo(folder: Path) -> str:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["bake", into]:
-            print(bake(Path(into)))
+            try:
+                print(bake(Path(into)))
+            except OutputDirExistsException:
+                sys.exit(f"{into} holds a project already: bring its edits home or remove it, then bake again")
         case ["home", project]:
             try:
                 print("\n".join(bring_home(Path(project))) or "nothing has changed")

@@ -1,5 +1,6 @@
 """A generated project, used from outside as its people use it; and each of its gates, shown to fail when it should."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import time
 import tomllib
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -28,6 +29,32 @@ def last_run(project: Project, job: str) -> tuple[Path, dict]:
     """Folder and run.json of the newest run of a job."""
     runs = [(path.parent, json.loads(path.read_bytes())) for path in (project.root / "runs" / job).glob("*/run.json")]
     return max(runs, key=lambda run: run[1]["start"])
+
+
+@contextlib.contextmanager
+def serve(project: Project, bento: str, folder: Path) -> Iterator[str]:
+    """`bentoml serve` of a bento, called in `folder`; yields its address when it is ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [project.commands / "bentoml", "serve", bento, "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("wb") as output:
+        server = subprocess.Popen(command, cwd=folder, env=project.settings, stdout=output, stderr=output)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_for(url: str) -> None:
+    """Return when a page answers; fail after two minutes."""
+    for _ in range(1200):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{url} does not answer")
 
 
 def test_exporting_cleaning_and_formatting_change_nothing(project: Project) -> None:
@@ -170,11 +197,18 @@ def test_a_bento_serves_the_model_that_it_was_built_with(project: Project, tmp_p
     bento = project.run("bentoml", "build", "--output", "tag").strip().splitlines()[-1].removeprefix("__tag__:")
     project.run("job", "run", "train", "-p", "max_iter=6", "-p", "end=2011-04-01")
     assert last_run(project, "train")[1]["model"] != built_with
-    script = (
-        "import sys, bentoml; service = bentoml.load(sys.argv[1]);"
-        "print(*sys.modules[service.inner.__module__].answered_by())"
-    )
-    assert project.run("python", "-c", script, bento, cwd=tmp_path).split()[-2:] == [built_with, bento]
+    with serve(project, bento, tmp_path) as url:
+        rows = [{"dteday": "2011-04-01", "hr": 8, "holiday": 0, "workingday": 1, "weathersit": 1}]
+        rows[0] |= dict.fromkeys(("temp", "atemp", "hum", "windspeed"), 0.5)
+        request = urllib.request.Request(
+            f"{url}/predict", json.dumps({"rows": rows}).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request) as response:
+            assert json.load(response)["model"] == built_with
+        [segment] = tmp_path.glob("iolog/raw/dt=*/*.jsonl.open")
+        record = json.loads(segment.read_bytes())
+        assert (record["model"], record["bento"], record["in"]) == (built_with, bento, {"rows": rows})
+    assert [path.suffix for path in tmp_path.glob("iolog/raw/dt=*/*")] == [".jsonl"], "a stopped service closes its log"
 
 
 def test_the_champion_is_served(project: Project, edited: Callable) -> None:
@@ -271,6 +305,7 @@ def test_saving_in_jupyter_cleans_and_exports(project: Project, edited: Callable
             with urllib.request.urlopen(request, timeout=60) as response:
                 return json.load(response)
 
+        wait_for(f"http://127.0.0.1:{port}/api")
         untouched = contents(notebook)["content"]
         contents(notebook, untouched)
         assert project.status() == "", "opening and saving alone changed something"

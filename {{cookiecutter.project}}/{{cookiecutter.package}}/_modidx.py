@@ -100,4 +100,5 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      '{{cookiecutter.package}}.service.Service.__init__': ('service.html#service.__init__', '{{cookiecutter.package}}/service.py'),
                                      '{{cookiecutter.package}}.service.Service.predict': ('service.html#service.predict', '{{cookiecutter.package}}/service.py'),
                                      '{{cookiecutter.package}}.service.answered_by': ('service.html#answered_by', '{{cookiecutter.package}}/service.py'),
-                                     '{{cookiecutter.package}}.service.columns': ('service.html#columns', '{{cookiecutter.package}}/service.py')}}}
+                                     '{{cookiecutter.package}}.service.columns': ('service.html#columns', '{{cookiecutter.package}}/service.py'),
+                                     '{{cookiecutter.package}}.service.log_folder': ('service.html#log_folder', '{{cookiecutter.package}}/service.py')}}}

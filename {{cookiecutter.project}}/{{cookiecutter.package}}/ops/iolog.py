@@ -141,11 +141,11 @@ class Middleware:
     def __init__(
         self,
         app: ASGIApp,  # what answers
-        folder: str | Path,  # the log's folder
+        folder: Callable[[], Path],  # gives the log's folder; called once, in the worker
         answered_by: Callable[[], tuple[str, str | None]],  # gives the tags of the model and of the bento
     ):
         self.app, self.answered_by = app, answered_by
-        self.writer = SegmentWriter(folder)
+        self.writer = SegmentWriter(folder())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         "Pass on what is no request with input; record the rest."

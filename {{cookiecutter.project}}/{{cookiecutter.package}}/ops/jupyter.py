@@ -5,10 +5,12 @@
 # %% auto #0
 __all__ = ['is_source', 'clean_on_save', 'export_on_save']
 
-# %% ../../nbs/ops/jupyter.ipynb #8c5c2a26
+# %% ../../nbs/ops/jupyter.ipynb #35b8e5c4
+import ast
 from pathlib import Path
 from typing import Any
 
+from fastcore.nbio import read_nb
 from nbdev.clean import clean_nb
 from nbdev.config import get_config
 from nbdev.doclinks import nbdev_export
@@ -38,6 +40,9 @@ def export_on_save(os_path: str, model: dict[str, Any], contents_manager: Any, *
     if model["type"] != "notebook" or not is_source(os_path):
         return
     try:
+        for cell in read_nb(os_path).cells:
+            if cell.cell_type == "code" and cell.source.startswith("#| export"):
+                ast.parse(cell.source)  # nbdev itself would write a cell that does not parse into the module
         nbdev_export.__wrapped__(path=os_path)
     except Exception as error:
         contents_manager.log.warning("%s is saved, but its module is not exported: %s", os_path, error)
