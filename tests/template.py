@@ -84,6 +84,19 @@ def bring_home(project: Path) -> list[str]:
     return sorted(changed)
 
 
+def copy_of_the_template(into: Path) -> Path:
+    """A repository of its own with the template as it is now, committed or not."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    for name in filter(None, names):
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        (into / name).write_bytes((ROOT / name).read_bytes())
+    author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+    for words in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message=template"]):
+        subprocess.run(["git", *words], cwd=into, check=True)
+    return into
+
+
 def environment(**settings: str) -> dict[str, str]:
     """What a person's environment would be: nothing of this Python's, and uv trusts the system's certificates."""
     own = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "BENTOML_HOME", "CHAMPION_FILE", "IOLOG_DIR")

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import template
-from template import ROOT, TEMPLATE, bake
+from template import ROOT, TEMPLATE, bake, copy_of_the_template
 
 FILES = """
     .gitignore LICENSE README.md champion.json pyproject.toml
@@ -106,21 +106,7 @@ def test_no_commit_and_no_complaint_otherwise(tmp_path: Path, path: str) -> None
 
 
 def test_cruft_creates_the_same_project(fresh: Path, tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
-    author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
-    subprocess.run(["git", "init", "--quiet", clone], check=True)
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, tracked.stdout.decode().split("\0")):
-        target = clone / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((ROOT / name).read_bytes())
-    subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
-    subprocess.run(["git", *author, "commit", "--quiet", "--message=template"], cwd=clone, check=True)
+    clone = copy_of_the_template(tmp_path / "clone")
     command = [sys.executable, "-m", "cruft", "create", "--no-input", "--output-dir", str(tmp_path), str(clone)]
     subprocess.run(command, check=True, capture_output=True)
     made = tmp_path / "bike-demand"
