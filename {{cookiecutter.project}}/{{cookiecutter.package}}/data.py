@@ -48,7 +48,7 @@ KEY = ("dteday", "hr")  # an hour occurs once
 # %% ../nbs/00_data.ipynb #89035fb5
 def sample(
     seed: int = 0,
-) -> "pd.DataFrame":  # 17,374 hours in the columns of the UCI file
+) -> "pd.DataFrame":  # some 17,360 hours in the columns of the UCI file
     "Simulate two years of hourly demand."
     import numpy as np
     import pandas as pd
