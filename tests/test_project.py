@@ -50,8 +50,9 @@ def serve(project: Project, bento: str, folder: Path) -> Iterator[str]:
 
 def wait_for(url: str) -> None:
     """Return when a page answers; fail after two minutes."""
-    for _ in range(1200):
-        with contextlib.suppress(OSError), urllib.request.urlopen(url):
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
             return
         time.sleep(0.1)
     pytest.fail(f"{url} does not answer")

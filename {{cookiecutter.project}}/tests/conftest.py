@@ -37,6 +37,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("iolog")
 
 
+def is_ready(client: httpx.Client) -> bool:
+    """Whether the service says that it can answer."""
+    try:
+        return client.get("/readyz", timeout=2).is_success
+    except httpx.TransportError:
+        return False
+
+
 @pytest.fixture(scope="session")
 def service(model: str, log: Path) -> Iterator[httpx.Client]:
     """A client of `bentoml serve`, run in the project's folder."""
@@ -50,15 +58,10 @@ def service(model: str, log: Path) -> Iterator[httpx.Client]:
     process = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=output)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         try:
-            for _ in range(600):
-                assert process.poll() is None, (log / "server.log").read_text()
-                try:
-                    if client.get("/readyz").is_success:
-                        break
-                except httpx.TransportError:
-                    time.sleep(0.2)
-            else:
-                pytest.fail(f"not ready after two minutes: {(log / 'server.log').read_text()}")
+            give_up = time.monotonic() + 120
+            while not is_ready(client):
+                assert process.poll() is None and time.monotonic() < give_up, (log / "server.log").read_text()
+                time.sleep(0.2)
             yield client
         finally:
             process.terminate()
