@@ -320,8 +320,9 @@ def run(
         if executed.exists():
             handed_over = _recorded(nbformat.read(executed, as_version=4))
             this.figures, this.model, this.data = (handed_over[key] for key in ("figures", "model", "data"))
-            (this.folder / "report.html").write_text(_report(this), encoding="utf-8")
         this.write()
+        if executed.exists():
+            (this.folder / "report.html").write_text(_report(this), encoding="utf-8")
     return this
 
 
