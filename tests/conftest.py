@@ -1,8 +1,12 @@
 """What the tests share: a project baked from the defaults, with its environment and a model store of its own."""
 
+import contextlib
 import os
+import socket
 import subprocess
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,3 +79,40 @@ def edited(project: Project) -> Callable[[str, str, str], None]:
     yield edit
     project.git("checkout", "--quiet", ".")
     project.git("clean", "--quiet", "--force", "-d")
+
+
+@dataclass
+class Service:
+    """A running `bentoml serve`."""
+
+    url: str
+    process: subprocess.Popen
+    output: Path
+
+
+@contextlib.contextmanager
+def serve(project: Project, *words: str, folder: Path, **settings: str) -> Iterator[Service]:
+    """`bentoml serve`, called in `folder`; yields when it is ready, and stops it in the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [project.commands / "bentoml", "serve", *words, "--host", "127.0.0.1", "--port", str(port)]
+    output = folder / f"server-{port}.log"
+    with output.open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=project.settings | settings, stdout=log, stderr=log)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/readyz")
+            yield Service(f"http://127.0.0.1:{port}", process, output)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def wait_for(url: str) -> None:
+    """Return when a page answers; fail after two minutes."""
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{url} does not answer")

@@ -38,12 +38,12 @@ def project_root() -> Path:
 def use_temporary_store(
     _cells: object = None,  # nbdev-test hands over the cells that it will run
 ) -> Path:
-    "For this process and those it starts: an empty store that goes when the process ends, and no champion."
+    "For this process and those it starts: an empty store and an empty log that go when it ends, and no champion."
     home = Path(tempfile.mkdtemp(prefix="bentoml-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     nobody = home / "champion.json"
     nobody.write_text('{"model": null, "figures": {}, "reason": "a trial"}', encoding="utf-8")
-    os.environ |= {"BENTOML_HOME": str(home), "CHAMPION_FILE": str(nobody)}
+    os.environ |= {"BENTOML_HOME": str(home), "CHAMPION_FILE": str(nobody), "IOLOG_DIR": str(home / "iolog")}
     return home
 
 # %% ../../nbs/ops/registry.ipynb #4431c330
