@@ -7,13 +7,12 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
 
@@ -157,3 +156,227 @@ def test_kills_lose_no_answered_request(project: Project, trained: str, tmp_path
     assert sorted(map(tuple, json.loads(python(project, script, str(log)).splitlines()[-1]))) == rows
     expected = sorted((number, value) for number, values in outputs.items() for value in values)
     assert rows == expected
+
+
+def test_stopping_loses_nothing_and_closes_the_files(project: Project, trained: str, tmp_path: Path) -> None:
+    log = tmp_path / "iolog"
+    with (
+        serve(project, folder=project.root, IOLOG_DIR=str(log), SERVICE_WORKERS="2") as service,
+        Load(service.url) as load,
+    ):
+        wait_for_more(load, 200)
+        service.process.terminate()
+        service.process.wait(60)
+    times = Counter(record["id"] for record in lines(log))
+    assert {number: times[number] for number in load.answered} == dict.fromkeys(load.answered, 1)
+    assert {path.suffix for path in log.glob("raw/*/*")} == {".jsonl"}
+
+
+def statuses(log: Path) -> dict[str, int]:
+    """Request id -> status, of what is on record."""
+    return {record["id"]: record["status"] for record in lines(log)}
+
+
+def until_recorded(log: Path, number: str) -> dict:
+    """The record of a request, which may take a moment; fail after half a minute."""
+    give_up = time.monotonic() + 30
+    while time.monotonic() < give_up:
+        found = [record for record in lines(log) if record["id"] == number]
+        if found:
+            return found[0]
+        time.sleep(0.1)
+    pytest.fail(f"{number} is not on record")
+
+
+def test_what_does_not_get_in_is_on_record(project: Project, trained: str, edited: Callable, tmp_path: Path) -> None:
+    log = tmp_path / "iolog"
+    settings = {"SERVICE_API_KEY": "s3cret", "SERVICE_MAX_BODY_MB": "0.01", "SERVICE_TIMEOUT": "2"}
+    predict = "predictions = self.estimator.predict("
+    nap = f"import asyncio; await asyncio.sleep(60 if len(rows) == 7 else 0)\n        {predict}"
+    edited("bike_demand/service.py", predict, nap)
+    key = {"Authorization": "Bearer s3cret"}
+    with serve(project, folder=project.root, IOLOG_DIR=str(log), **settings) as service:
+        port = int(service.url.rpartition(":")[2])
+        expected = {}
+
+        def ask(number: str, status: int, body: bytes | dict, **more: str) -> dict:
+            found, answer = call(service.url, body, **{"X-Request-ID": number} | key | more)
+            assert (found, answer["request_id"]) == (status, number)
+            expected[number] = status
+            return answer
+
+        def begin(number: str, length: int) -> http.client.HTTPConnection:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.putrequest("POST", "/predict")
+            for name, value in {"X-Request-ID": number, "Content-Length": str(length), **key}.items():
+                connection.putheader(name, value)
+            connection.endheaders(b'{"rows": [')
+            expected[number] = 0
+            return connection
+
+        ask("good", 200, {"rows": [ROW]})
+        ask("no-key", 401, {"rows": [ROW]}, Authorization="")
+        ask("wrong-key", 401, {"rows": [ROW]}, Authorization="Bearer s3cre")
+        ask("other-header", 200, {"rows": [ROW]}, Authorization="", **{"X-API-Key": "s3cret"})
+        for page, status in (("/metrics", 401), ("/docs.json", 401), ("/livez", 200), ("/readyz", 200)):
+            try:
+                with urllib.request.urlopen(f"{service.url}{page}") as response:
+                    assert response.status == status
+            except urllib.error.HTTPError as error:
+                assert error.code == status
+        assert "10,485 bytes" in ask("large", 413, {"rows": [ROW] * 200})["error"]
+        ask("compressed", 415, b"{}", **{"Content-Encoding": "gzip"})
+        ask("bomb", 400, b"[" * 10_000)
+        ask("not-json", 400, b"\xff\xfe{")
+        assert "no answer within 2 seconds" in ask("slow-model", 504, {"rows": [ROW] * 7})["error"]
+
+        chunks = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        headers = {"X-Request-ID": "chunks", **key}
+        chunks.request("POST", "/predict", iter([b"x" * 4000] * 4), headers, encode_chunked=True)
+        assert chunks.getresponse().status == 413
+        expected["chunks"] = 413
+
+        slow = begin("slow-client", 100)
+        response = slow.getresponse()
+        assert response.status == 408 and "did not arrive within 2 seconds" in json.load(response)["error"]
+        expected["slow-client"] = 408
+        begin("hung-up", 100).close()
+        expected["hung-up"] = 499
+        impatient = begin("impatient", 12)
+        impatient.send(b"]}")
+        impatient.close()
+        until_recorded(log, "hung-up")
+        until_recorded(log, "impatient")
+        del expected["impatient"]  # refused for its empty list, and that or its hanging up is on record
+        found = statuses(log)
+        assert {number: found.get(number) for number in expected} == expected
+        cut = {record["id"]: record["cut"] for record in lines(log) if "cut" in record}
+        assert cut["chunks"]["in"] > 10_485 and cut["large"]["in"] > 10_485 and cut["no-key"]["in"] > 100
+        assert cut["hung-up"] == {"in": 100}
+
+
+def metric(service: Service, name: str) -> float:
+    """A Prometheus counter of the service."""
+    with urllib.request.urlopen(f"{service.url}/metrics") as response:
+        lines = [line.split() for line in response.read().decode().splitlines()]
+    return sum(float(line[1]) for line in lines if line[0] == name)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    as_root = [] if os.name == "posix" and os.geteuid() == 0 else ["sudo", "-n"]
+    mount = [*as_root, "mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("nobody here may mount a small file system")
+    yield disk
+    subprocess.run([*as_root, "umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("on_error", ["warn", "fail"])
+def test_a_full_disk(project: Project, trained: str, small_disk: Path, tmp_path: Path, on_error: str) -> None:
+    log, ballast = small_disk / "iolog", small_disk / "ballast"
+    ballast.write_bytes(bytes(600_000))
+    settings = {"IOLOG_DIR": str(log), "IOLOG_ON_ERROR": on_error}
+    with serve(project, folder=project.root, **settings) as service:
+        before = {
+            str(number): call(service.url, {"rows": [ROW] * 20}, **{"X-Request-ID": str(number)})[0]
+            for number in range(250)
+        }
+        failed, found = metric(service, "iolog_failed_total"), statuses(log)
+        assert 0 < failed < 250, "the disk is not full"
+        assert metric(service, "iolog_written_total") == len(found) == 250 - failed
+        if on_error == "warn":
+            assert set(before.values()) == {200}
+        else:
+            assert {number for number, status in before.items() if status == 200} == set(found)
+            assert set(before.values()) == {200, 503}
+            status, answer = call(service.url, {"rows": [ROW] * 20})
+            assert status == 503 and "could not be recorded" in answer["error"]
+        truths = {"actuals": [{"prediction_id": f"{number}:0", "actual": 1} for number in range(50)]}
+        assert call(service.url, truths, "/actuals")[0] == 503, "a truth that is not on record is lost"
+
+        ballast.unlink()
+        after = {
+            f"after-{number}": call(service.url, {"rows": [ROW] * 20}, **{"X-Request-ID": f"after-{number}"})[0]
+            for number in range(20)
+        }
+        assert set(after.values()) == {200}
+        assert after.items() <= statuses(log).items()
+        assert call(service.url, truths, "/actuals")[0] == 200
+
+        shutil.rmtree(log)
+        assert call(service.url, {"rows": [ROW]}, **{"X-Request-ID": "new-folder"})[0] == 200
+        assert statuses(log) == {"new-folder": 200}
+    output = service.output.read_text()
+    assert output.count("the I/O log fails") == 1 and output.count("the I/O log works again") == 1, output
+
+
+def test_a_sample_is_the_same_everywhere_and_weighs_what_it_stands_for(
+    project: Project, trained: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "iolog"
+    with serve(project, folder=project.root, IOLOG_DIR=str(log), IOLOG_SAMPLE_RATE="0.25") as service:
+        for number in [*range(400), *range(400)]:
+            assert call(service.url, {"rows": [ROW]}, **{"X-Request-ID": f"r{number}"})[0] == 200
+        assert call(service.url, {"actuals": [{"prediction_id": "r1:0", "actual": 5}]}, "/actuals")[0] == 200
+        truths = [record for record in lines(log) if record["route"] == "/actuals"]
+        kept = Counter(record["id"] for record in lines(log) if record["route"] == "/predict")
+        assert metric(service, "iolog_sampled_out_total") + metric(service, "iolog_written_total") == 801
+    assert set(kept.values()) == {2} and 50 < len(kept) < 150
+    assert [truth["rate"] for truth in truths] == [1.0]
+    script = "print(iolog.predictions(folder=log).aggregate('sum(1 / rate)').fetchall()[0][0])"
+    assert float(python(project, script, str(log)).splitlines()[-1]) == 4 * 2 * len(kept)
+
+
+def test_personal_data_does_not_touch_the_disk(
+    project: Project, trained: str, edited: Callable, tmp_path: Path
+) -> None:
+    log = tmp_path / "iolog"
+    for field, rule in (("hum", "drop"), ("windspeed", "hash")):
+        edited(
+            "bike_demand/data.py",
+            f"{field}: float = Field(",
+            f'{field}: float = Field(json_schema_extra={{"iolog": "{rule}"}}, ',
+        )
+    said = project.run("bentoml", "serve", code=1)
+    assert "the log keeps a hash of windspeed: set IOLOG_HASH_KEY" in said and "Traceback" not in said
+    secrets = ROW | {"hum": 0.123454321, "windspeed": 0.543212345}
+    with serve(project, folder=project.root, IOLOG_DIR=str(log), IOLOG_HASH_KEY="k") as service:
+        for body in (
+            {"rows": [secrets, secrets]},
+            {"rows": [secrets | {"hr": 99}]},
+            {"rows": [secrets | {"hun": "0.123454321", "0.543212345": 1}]},
+            {"rows": [secrets | {"windspeed": "x0.543212345"}]},
+            {"rows": ["0.123454321"]},
+            json.dumps(secrets).encode()[:-1],
+        ):
+            call(service.url, body)
+    everything = b"".join(path.read_bytes() for path in [*log.rglob("*.jsonl"), service.output])
+    assert len(lines(log)) == 6 and b"0.123454321" not in everything and b"0.543212345" not in everything
+    script = """
+iolog.compact(log)
+rows = iolog.predictions(folder=log)
+print(json.dumps([rows.columns, rows.project("windspeed, hr").fetchall()]))
+"""
+    columns, rows = json.loads(python(project, script, str(log)).splitlines()[-1])
+    assert "hum" not in columns and len(rows) == 2
+    assert rows[0] == rows[1] and len(rows[0][0]) == 32 and rows[0][1] == 8
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("IOLOG_SAMPLE_RATE", "2", "IOLOG_SAMPLE_RATE=2: input should be less than or equal to 1"),
+        ("IOLOG_ON_ERROR", "ignore", "IOLOG_ON_ERROR=ignore: input should be 'warn' or 'fail'"),
+        ("SERVICE_MAX_BODY_MB", "many", "SERVICE_MAX_BODY_MB=many: input should be a valid number"),
+        ("SERVICE_WORKERS", "0", "SERVICE_WORKERS=0: input should be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(
+    project: Project, trained: str, setting: str, value: str, sentence: str
+) -> None:
+    said = project.run("bentoml", "serve", code=1, **{setting: value})
+    assert sentence in said and "Traceback" not in said

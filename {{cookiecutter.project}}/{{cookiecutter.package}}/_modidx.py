@@ -144,6 +144,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.Redaction.request': ( 'ops/recorder.html#redaction.request',
                                                                                           '{{cookiecutter.package}}/ops/recorder.py'),
+                                          '{{cookiecutter.package}}.ops.recorder.Redaction.require_key': ( 'ops/recorder.html#redaction.require_key',
+                                                                                              '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.SegmentWriter': ( 'ops/recorder.html#segmentwriter',
                                                                                       '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.SegmentWriter.__init__': ( 'ops/recorder.html#segmentwriter.__init__',

@@ -112,9 +112,13 @@ class Redaction:
         for name, rule in self.rules.items():
             if rule not in ("keep", "drop", "hash"):
                 raise BentoMLException(f"field {name} says iolog={rule}: say keep, drop or hash")
-        if "hash" in self.rules.values() and not key:
-            names = ", ".join(name for name, rule in self.rules.items() if rule == "hash")
-            raise BentoMLException(f"the log keeps a hash of {names}: set IOLOG_HASH_KEY to the key for it")
+        self.contract = to_json(row.model_json_schema(), indent=2)
+
+    def require_key(self) -> None:
+        "Raise `BentoMLException` if fields are to be hashed and there is no key: not to serve is better than to guess."
+        hashed = [name for name, rule in self.rules.items() if rule == "hash"]
+        if hashed and not self.key:
+            raise BentoMLException(f"the log keeps a hash of {', '.join(hashed)}: set IOLOG_HASH_KEY to the key for it")
 
     @property
     def is_needed(self) -> bool:
@@ -375,16 +379,18 @@ class Middleware:
         app: ASGIApp,  # what answers
         folder: Callable[[], Path],  # gives the log's folder; called once, in the worker
         answered_by: Callable[[], tuple[str, str | None]],  # gives the tags of the model and of the bento
-        row: type[BaseModel] | None = None,  # the contract of one row
+        redaction: Redaction | None = None,  # what may be kept of a row; None: all
         settings: Settings | None = None,
         always: Collection[str] = (),  # routes whose requests must be recorded
         max_body: int = 10 * 2**20,  # bytes of a body that are kept; of a larger one, its beginning
     ):
         self.app, self.answered_by, self.always, self.max_body = app, answered_by, always, max_body
         self.settings = settings or Settings()
-        self.redaction = Redaction(row, self.settings.hash_key) if row else None
-        schema = to_json(row.model_json_schema(), indent=2) if row else b""
-        self.writer = SegmentWriter(folder(), (lambda: (answered_by()[0], schema)) if row else None)
+        self.redaction = redaction if redaction and redaction.is_needed else None
+        contract = (lambda: (answered_by()[0], redaction.contract)) if redaction else None
+        self.writer = SegmentWriter(folder(), contract)
+        if redaction:
+            redaction.require_key()
         self.counters = _counters()
         self.missing = 0  # requests that could not be recorded since the log last worked
         adopt(self.writer.folder)
@@ -532,7 +538,7 @@ class _Exchange:
         "What is entered of the request and of the response, and the sizes of what is not whole."
         request, response, redaction = self.request.as_json(), self.response.as_json(), self.log.redaction
         cut = {name: body.size for name, body in (("in", self.request), ("out", self.response)) if not body.is_whole}
-        if redaction and redaction.is_needed:
+        if redaction:
             request = redaction.request(self.request.kept) if self.request.is_whole else b"null"
             if self.request.kept and request == b"null":
                 cut["in"] = self.request.size
