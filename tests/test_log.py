@@ -6,7 +6,9 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +20,7 @@ from threading import Event, Thread
 
 import psutil
 import pytest
-from conftest import Project, Service, serve
+from conftest import Project, Service, serve, wait_for
 from test_project import last_run
 
 ROW = {"dteday": "2011-05-01", "hr": 8, "holiday": 0, "workingday": 1, "weathersit": 1, "temp": 0.5, "atemp": 0.5}
@@ -380,3 +382,202 @@ def test_a_wrong_setting_is_one_sentence(
 ) -> None:
     said = project.run("bentoml", "serve", code=1, **{setting: value})
     assert sentence in said and "Traceback" not in said
+
+
+def write_segments(log: Path, segments: int, records: int) -> None:
+    """Closed segments as the service writes them, with ids that count."""
+    folder = log / "raw" / "dt=2012-07-04"
+    folder.mkdir(parents=True)
+    head = {
+        "v": 1,
+        "id": "",
+        "ts": "",
+        "route": "/predict",
+        "status": 200,
+        "ms": 1.5,
+        "model": "bikes:v1",
+        "bento": None,
+    }
+    for segment in range(segments):
+        with (folder / f"host-1-abcdef01-{segment}.jsonl").open("w") as file:
+            for number in range(segment * records, (segment + 1) * records):
+                about = {"id": f"r{number}", "ts": f"2012-07-04T{number % 24:02}:00:00.000001Z", "rate": 1.0}
+                body = {"in": {"rows": [ROW, ROW]}, "out": {"predictions": [1.5, number]}}
+                file.write(json.dumps(head | about | body) + "\n")
+
+
+COUNT = """
+found = iolog.predictions(folder=log).aggregate("count(*) AS n, count(DISTINCT prediction_id) AS ids, sum(prediction)")
+print(json.dumps(found.fetchall()[0]))
+"""
+
+
+def test_a_compaction_that_is_killed_again_and_again_or_runs_twice_at_once(project: Project, tmp_path: Path) -> None:
+    log, dice = tmp_path / "iolog", random.Random(7)
+    write_segments(log, segments=12, records=500)
+    expected = json.loads(python(project, COUNT, str(log)).splitlines()[-1])
+    assert expected[:2] == [12_000, 12_000]
+    command = [
+        project.commands / "python",
+        "-c",
+        "import sys; from bike_demand.ops import iolog; iolog.compact(sys.argv[1])",
+    ]
+    for _ in range(6):
+        both = [subprocess.Popen([*command, str(log)], env=project.settings, cwd=project.root) for _ in range(2)]
+        give_up = time.monotonic() + 60
+        left = len(list(log.glob("raw/*/*")))
+        while len(list(log.glob("raw/*/*"))) == left > 0 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, 0.2))
+        for process in both:
+            process.kill()
+            process.wait()
+        assert json.loads(python(project, COUNT, str(log)).splitlines()[-1]) == expected
+    python(project, "iolog.compact(log)", str(log))
+    assert not list(log.glob("raw/*/*"))
+    assert len(list(log.glob("archive/*/*.jsonl"))) == 12
+    assert json.loads(python(project, COUNT, str(log)).splitlines()[-1]) == expected
+
+
+def test_the_job_compacts_quarantines_and_forgets_only_what_is_compacted(project: Project, tmp_path: Path) -> None:
+    log = tmp_path / "iolog"
+    write_segments(log, segments=2, records=10)
+    segments = sorted(log.glob("raw/*/*"))
+    with segments[0].open("ab") as file:
+        file.write(b'not a record\n{"v":2}\n{"v":1,"id":"torn')
+    old_columns = segments[1].read_text().replace('"windspeed"', '"wind"')
+    segments[1].write_text(old_columns)
+    open_segment = log / "raw" / "dt=2012-07-05" / "host-1-abcdef02-0.jsonl.open"
+    open_segment.parent.mkdir()
+    open_segment.write_text(old_columns)
+    said = project.run("job", "run", "iolog", IOLOG_DIR=str(log), IOLOG_KEEP_DAYS="0")
+    folder, run = last_run(project, "iolog")
+    assert run["figures"] == {
+        "segments": 3,
+        "requests": 30,
+        "predictions": 60,
+        "actuals": 0,
+        "quarantined": 3,
+        "deleted": 3,
+    }, said
+    assert "3 lines are no records" in (folder / "report.html").read_text(encoding="utf-8")
+    [quarantined] = log.glob("quarantine/*/*.jsonl")
+    assert quarantined.read_bytes() == b'not a record\n{"v":2}\n{"v":1,"id":"torn'
+    assert not list(log.glob("raw/*/*")) and not list(log.glob("archive/*/*"))
+    script = "print(iolog.predictions(folder=log).aggregate('count(windspeed), count(wind), count(hr)').fetchall()[0])"
+    assert python(project, script, str(log)).splitlines()[-1] == "(20, 40, 60)"
+    assert "IOLOG_KEEP_DAYS=soon: say a number" in project.run("job", "run", "iolog", code=1, IOLOG_KEEP_DAYS="soon")
+
+
+OTHERS = """
+import sys
+import dask.dataframe as dd
+import duckdb
+import pandas as pd
+
+log = sys.argv[1]
+rows = pd.read_parquet(f"{log}/predictions")
+print(len(rows), rows["prediction"].sum(), str(rows["dteday"].iloc[0]), rows["hr"].dtype, rows["ts"].dtype)
+dask = dd.read_parquet(f"{log}/predictions")
+print(len(dask), dask["prediction"].sum().compute(), str(dask["dteday"].compute().iloc[0]), dask["hr"].dtype)
+sql = f"FROM read_parquet('{log}/predictions/**/*.parquet', hive_partitioning = true)"
+print(*duckdb.sql(f"SELECT count(*), sum(prediction), min(dteday), any_value(typeof(hr)) {sql}").fetchall()[0])
+"""
+
+
+def test_pandas_dask_and_duckdb_read_the_folder(project: Project, trained: str, tmp_path: Path) -> None:
+    log = tmp_path / "iolog"
+    with serve(project, folder=project.root, IOLOG_DIR=str(log)) as service:
+        answers = [call(service.url, {"rows": [ROW] * 3})[1]["predictions"] for _ in range(5)]
+    python(project, "iolog.compact(log)", str(log))
+    with_dask = [
+        sys.executable,
+        "-m",
+        "uv",
+        "run",
+        "--quiet",
+        "--no-sync",
+        "--with",
+        "dask[dataframe]",
+        "python",
+        "-c",
+        OTHERS,
+    ]
+    done = subprocess.run(
+        [*with_dask, str(log)], cwd=project.root, env=project.settings, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line.split() for line in done.stdout.splitlines()[-3:]]
+    total = pytest.approx(sum(sum(answer) for answer in answers))
+    assert [(int(words[0]), float(words[1]), words[2]) for words in said] == [(15, total, "2011-05-01")] * 3
+    assert said[0][3:] == ["int64", "datetime64[us,", "UTC]"] and said[2][3] == "BIGINT"
+
+
+def test_labels_by_what_the_row_is_about(project: Project, trained: str, tmp_path: Path) -> None:
+    log, labels = tmp_path / "iolog", tmp_path / "labels.csv"
+    with serve(project, folder=project.root, IOLOG_DIR=str(log)) as service:
+        _, answer = call(service.url, {"rows": [ROW | {"hr": hour} for hour in range(3)]})
+        number = answer["request_id"]
+        for actual in (5, 6):
+            truth = {"prediction_id": f"{number}:1", "actual": actual, "event_time": "2011-05-01T02:00:00"}
+            assert call(service.url, {"actuals": [truth]}, "/actuals")[1]["accepted"] == 1
+        assert call(service.url, {"actuals": [{"prediction_id": "?", "actual": 1}]}, "/actuals")[0] == 400
+    labels.write_text("dteday,hr,rented\n2011-05-01,0,7\n2011-05-01,2,9\n2011-05-02,2,1\n")
+    script = """
+posted = iolog.labelled(folder=log).order("hr").project("actual").fetchall()
+table = iolog.labelled(folder=log, labels=sys.argv[2], key=["dteday", "hr"], actual="rented").order("hr")
+print(json.dumps([posted, table.project("actual").fetchall(), len(iolog.actuals(folder=log))]))
+"""
+    for _ in range(2):  # from the records, and from the tables
+        found = json.loads(python(project, script, str(log), str(labels)).splitlines()[-1])
+        assert found == [[[None], [6.0], [None]], [[7], [None], [9]], 2]
+        python(project, "iolog.compact(log)", str(log))
+
+
+ON_S3 = COUNT.replace("folder=log", "")
+
+
+def test_the_tables_on_s3(project: Project, trained: str, tmp_path: Path) -> None:
+    sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--extra", "s3", "--python", sys.executable]
+    subprocess.run(sync, cwd=project.root, env=project.settings, check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (tmp_path / "s3.log").open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output)
+    log = tmp_path / "iolog"
+    store = {
+        "IOLOG_DIR": str(log),
+        "IOLOG_STORE": "s3://records/bikes",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    try:
+        wait_for(f"http://127.0.0.1:{port}/moto-api/")
+        python(project, "import s3fs; s3fs.S3FileSystem().mkdir('records')", str(log), **store)
+        write_segments(log, segments=3, records=100)
+        expected = json.loads(python(project, ON_S3, str(log), **store).splitlines()[-1])
+        assert expected[0] == 600
+        said = project.run("job", "run", "iolog", **store)
+        assert "segments         3" in said
+        assert not list(log.rglob("*.jsonl")) and not list(log.rglob("*.parquet"))
+        script = "import s3fs; print(json.dumps(s3fs.S3FileSystem().find('records/bikes')))"
+        files = json.loads(python(project, script, str(log), **store).splitlines()[-1])
+        kinds = Counter(path.split("/")[2] for path in files)
+        assert kinds == {"archive": 3, "predictions": 3, "requests": 3}
+        write_segments(tmp_path / "more", segments=4, records=100)
+        (tmp_path / "more" / "raw" / "dt=2012-07-04" / "host-1-abcdef01-3.jsonl").rename(
+            log / "raw" / "dt=2012-07-04" / "host-1-abcdef01-3.jsonl"
+        )
+        assert json.loads(python(project, ON_S3, str(log), **store).splitlines()[-1])[:2] == [800, 800]
+        pruned = "print(iolog.predictions('2013-01-01').aggregate('count(*)').fetchall()[0][0])"
+        assert python(project, pruned, str(log), **store).splitlines()[-1] == "0"
+    finally:
+        server.terminate()
+        server.wait(30)
+    down = project.run("job", "run", "iolog", code=1, **store)
+    assert "iolog failed" in down
+    assert len(list(log.glob("raw/*/*.jsonl"))) == 1, "what cannot be moved stays"

@@ -66,7 +66,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        '{{cookiecutter.package}}.ops.iolog.columns': ('ops/iolog.html#columns', '{{cookiecutter.package}}/ops/iolog.py'),
                                        '{{cookiecutter.package}}.ops.iolog.compact': ('ops/iolog.html#compact', '{{cookiecutter.package}}/ops/iolog.py'),
                                        '{{cookiecutter.package}}.ops.iolog.labelled': ('ops/iolog.html#labelled', '{{cookiecutter.package}}/ops/iolog.py'),
-                                       '{{cookiecutter.package}}.ops.iolog.log_folder': ('ops/iolog.html#log_folder', '{{cookiecutter.package}}/ops/iolog.py'),
+                                       '{{cookiecutter.package}}.ops.iolog.places': ('ops/iolog.html#places', '{{cookiecutter.package}}/ops/iolog.py'),
                                        '{{cookiecutter.package}}.ops.iolog.predictions': ('ops/iolog.html#predictions', '{{cookiecutter.package}}/ops/iolog.py'),
                                        '{{cookiecutter.package}}.ops.iolog.records': ('ops/iolog.html#records', '{{cookiecutter.package}}/ops/iolog.py'),
                                        '{{cookiecutter.package}}.ops.iolog.requests': ('ops/iolog.html#requests', '{{cookiecutter.package}}/ops/iolog.py'),
