@@ -5,15 +5,19 @@ PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	&& echo $$python && break; done)
 RUN := build/env/bin/python
 
-.PHONY: demo test project home clean
+.PHONY: demo test bench project home clean
 
 demo: build/env/ready ## generate a project and run its tour
 	$(RUN) tests/template.py demo build/demo
 
 test: build/env/ready ## everything; ARGS="-k hooks" for a part
-	$(RUN) -m ruff check hooks tests
-	$(RUN) -m ruff format --check hooks tests
+	$(RUN) -m ruff check hooks tests benchmarks
+	$(RUN) -m ruff format --check hooks tests benchmarks
 	$(RUN) -m pytest $(ARGS)
+
+bench: build/env/ready ## compare with peers, and measure the log: writes benchmarks/*.md
+	$(RUN) benchmarks/serving.py
+	$(RUN) benchmarks/log.py
 
 project: build/env/ready ## a project to edit, in build/bike-demand
 	$(RUN) tests/template.py bake build

@@ -26,10 +26,11 @@ def test_the_start_page_runs_as_typed(tmp_path: Path) -> None:
         timeout=900,
     )
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^first 200 bike_demand:\w+ \[[\d.]+\]$", done.stdout, re.MULTILINE), done.stdout
-    assert re.search(r"^second 400 bike_demand:\w+ None$", done.stdout, re.MULTILINE), done.stdout
-    assert done.stdout.rstrip().endswith(".jsonl"), "the log is not closed"
-    assert len(list((tmp_path / "bike-demand" / "iolog").glob("raw/*/*.jsonl"))) == 1
+    for line in (r"0 +first +/predict +200", r"1 +second +/predict +400", r"2 +third +/actuals +200"):
+        assert len(re.findall(f"^{line}$", done.stdout, re.MULTILINE)) == 2, done.stdout
+    assert len(re.findall(r"^0 +first:0 2012-07-04 +17 +[\d.]+ +212.0$", done.stdout, re.MULTILINE)) == 2, done.stdout
+    assert {"actuals", "archive", "contracts", "predictions", "requests"} <= set(done.stdout.split()[-6:])
+    assert len(list((tmp_path / "bike-demand" / "iolog").glob("archive/*/*.jsonl"))) == 1
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
