@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from {{cookiecutter.package}}.data import MODEL_NAME, TARGET, Row, load
-from {{cookiecutter.package}}.model import features, pipeline
+from {{cookiecutter.package}}.model import features, make_estimator
 from {{cookiecutter.package}}.ops import registry
 
 
@@ -27,7 +27,7 @@ def frame() -> pd.DataFrame:
 def model(frame: pd.DataFrame) -> str:
     """Tag of a small model, the latest in a store of its own."""
     registry.use_temporary_store()
-    estimator = pipeline(max_iter=20).fit(features(frame), frame[TARGET])
+    estimator = make_estimator(max_iter=20).fit(features(frame), frame[TARGET])
     return registry.save(MODEL_NAME, estimator, Row, frame, labels={}, metadata={})
 
 

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
 
 
 settings, log_settings = from_environment(Settings), from_environment(LogSettings)
+os.environ.setdefault("OTEL_SDK_DISABLED", "true")  # traces that nobody collects cost a fifth of a request
 
 # %% ../nbs/02_service.ipynb #cc2eacb4
 class Answer(BaseModel):

@@ -286,7 +286,7 @@ def _table(
     for name in {**known, **{name: None for row in rows for name in row}}:
         values = [row.get(name) for row in rows]
         try:
-            arrays[name] = known.get(name, Column.like(values)).array(values)
+            arrays[name] = (known.get(name) or Column.like(values)).array(values)
         except ValidationError as error:
             misfits |= {detail["loc"][0] for detail in error.errors()}
     return pa.table(arrays) if not misfits else pa.table({}), misfits

@@ -9,6 +9,7 @@ __all__ = ['SomeSettings', 'logger', 'request_id', 'as_json', 'Body', 'Actual', 
 # %% ../../nbs/ops/recorder.ipynb #997f12b6
 import asyncio
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
@@ -17,7 +18,6 @@ import os
 import platform
 import re
 import time
-import uuid
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -68,21 +68,13 @@ class Body:
         if self.heard > self.bound:
             del self.kept[self.beginning :]
 
-    @property
-    def size(self) -> int:
-        "Bytes of the whole body."
-        return max(self.heard, self.declared)
-
-    @property
-    def is_whole(self) -> bool:
-        "Whether nothing is missing."
-        return len(self.kept) == self.size
-
-    def as_json(self) -> bytes:
-        "The body, or the beginning of one that is not whole, on a single line."
-        if self.is_whole or not self.kept:
-            return as_json(self.kept)
-        return json.dumps(self.kept[: self.beginning].decode("utf-8", "backslashreplace")).encode()
+    def entry(self) -> tuple[bytes, int]:  # JSON on a single line; how many bytes there were, or 0 if all are in it
+        "What is entered of the body: its beginning, if it is not whole."
+        size = max(self.heard, self.declared)
+        if len(self.kept) == size:
+            return as_json(self.kept), 0
+        text = self.kept[: self.beginning].decode("utf-8", "backslashreplace")
+        return json.dumps(text or None).encode(), size
 
 # %% ../../nbs/ops/recorder.ipynb #70f865c9
 class Actual(BaseModel):
@@ -253,7 +245,7 @@ class SegmentWriter:
     ):
         self.folder, self.contract = Path(folder), contract
         host = re.sub(r"[^\w.-]", "-", platform.node()) or "host"
-        self.name = f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.name = f"{host}-{os.getpid()}-{os.urandom(4).hex()}"
         self.number = 0
         self.path: Path | None = None
         self.descriptor: int | None = None
@@ -341,10 +333,9 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 _usable_id = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-def _id_of(headers: list[tuple[bytes, bytes]]) -> str:
-    "The caller's `X-Request-ID`, or a new id."
-    given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return given.decode() if _usable_id.fullmatch(given) else uuid.uuid4().hex
+def _id_of(given: bytes) -> str:
+    "The caller's `X-Request-ID`, or 32 random hexadecimal digits."
+    return given.decode() if _usable_id.fullmatch(given) else os.urandom(16).hex()
 
 
 def _with_id(body: bytes, given_id: str) -> bytes:
@@ -437,14 +428,22 @@ class Middleware:
         self.counters["written"].inc()
         return True
 
-# %% ../../nbs/ops/recorder.ipynb #4dd04918
+# %% ../../nbs/ops/recorder.ipynb #62027fd2
+@functools.lru_cache(maxsize=1)
+def _second(
+    seconds: int,  # since the epoch
+) -> str:
+    "A second of UTC, YYYY-MM-DDTHH:MM:SS."
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 class _Exchange:
     "One request and its response."
 
     def __init__(self, log: Middleware, scope: Scope, receive: Receive, send: Send):
         self.log, self.scope, self.receive, self.send = log, scope, receive, send
-        self.began, self.id = time.perf_counter(), _id_of(scope["headers"])
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        self.began, headers = time.perf_counter(), dict(scope["headers"])
+        self.id, length = _id_of(headers.get(b"x-request-id", b"")), headers.get(b"content-length", b"")
         self.request = Body(log.max_body, int(length) if length.isdigit() else 0)
         self.response = Body(log.max_body)
         self.start: Message = {}
@@ -486,9 +485,9 @@ class _Exchange:
             chunk, more = message.get("body", b""), message.get("more_body", False)
             if self.start["status"] >= 400 and not more and not self.response.heard:
                 chunk = _with_id(chunk, self.id)
-            held = bytes(self.response.kept + chunk)
+            held = bytes(self.response.kept) + chunk
             self.response.hear(chunk)
-            if not more or not self.response.is_whole:
+            if not more or self.response.heard > self.response.bound:
                 await self.finish(held, more)
 
     async def finish(self, body: bytes, more: bool) -> None:
@@ -500,9 +499,11 @@ class _Exchange:
             body = _with_id(
                 b'{"error": "the request could not be recorded, and so is not answered: try again later"}', self.id
             )
-            status, headers, more = 503, _json_header, False
-        own = {b"x-request-id": self.id.encode()} | ({} if more else {b"content-length": str(len(body)).encode()})
-        headers = [*(pair for pair in headers if pair[0].lower() not in own), *own.items()]
+            status, headers, more = 503, list(_json_header), False
+        if not more:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+            headers.append((b"content-length", str(len(body)).encode()))
+        headers.append((b"x-request-id", self.id.encode()))
         await self.send({**self.start, "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
@@ -514,13 +515,14 @@ class _Exchange:
         if not is_sampled(self.id, rate):
             self.log.counters["sampled_out"].inc()
             return True
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+        second = _second(seconds)
         model, bento = self.log.answered_by()
         request, response, cut = self.bodies(status)
         head = {
             "v": 1,
             "id": self.id,
-            "ts": f"{now[:26]}Z",
+            "ts": f"{second}.{nanoseconds // 1000:06}Z",
             "route": route[:1000].encode("utf-8", "backslashreplace").decode(),
             "status": status,
             "ms": round(1000 * (time.perf_counter() - self.began), 3),
@@ -531,20 +533,19 @@ class _Exchange:
         if cut:
             head["cut"] = cut
         return self.log.write(
-            b"".join((to_json(head)[:-1], b',"in":', request, b',"out":', response, b"}\n")), now[:10]
+            b"".join((to_json(head)[:-1], b',"in":', request, b',"out":', response, b"}\n")), second[:10]
         )
 
     def bodies(self, status: int) -> tuple[bytes, bytes, dict[str, int]]:
         "What is entered of the request and of the response, and the sizes of what is not whole."
-        request, response, redaction = self.request.as_json(), self.response.as_json(), self.log.redaction
-        cut = {name: body.size for name, body in (("in", self.request), ("out", self.response)) if not body.is_whole}
-        if redaction:
-            request = redaction.request(self.request.kept) if self.request.is_whole else b"null"
-            if self.request.kept and request == b"null":
-                cut["in"] = self.request.size
+        (request, cut_in), (response, cut_out) = self.request.entry(), self.response.entry()
+        if redaction := self.log.redaction:
+            request = b"null" if cut_in else redaction.request(self.request.kept)
+            if request == b"null":
+                cut_in = max(self.request.heard, self.request.declared)
             if status >= 400:
                 response = redaction.error(self.response.kept)
-        return request, response, cut
+        return request, response, {name: size for name, size in (("in", cut_in), ("out", cut_out)) if size}
 
 
 _json_header = [(b"content-type", b"application/json")]
