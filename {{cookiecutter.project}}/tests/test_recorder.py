@@ -171,6 +171,8 @@ def test_no_secret_is_entered_wherever_it_stands(body: bytes, inside: bytes) -> 
     assert b"sEcReT" not in kept
     json.loads(kept)
     redaction.request(inside % body)
+    json.loads(redaction.error(inside % body))
+    json.loads(redaction.error(b'{"error": 1, "detail": [{"loc": [%s], "type": null}, %s]}' % (body, body)))
 
 
 @pytest.mark.parametrize("on_error", ["warn", "fail"])

@@ -93,6 +93,17 @@ def test_too_many_rows_are_refused(service: httpx.Client, rows: list[dict]) -> N
     assert "10000" in response.json()["detail"][0]["msg"]
 
 
+def test_truths_are_taken_and_recorded(service: httpx.Client, rows: list[dict], log: Path) -> None:
+    number = service.post("/predict", json={"rows": rows[:2]}).json()["request_id"]
+    truths = [{"prediction_id": f"{number}:{k}", "actual": 10 * k} for k in range(2)]
+    receipt = service.post("/actuals", json={"actuals": truths}).raise_for_status().json()
+    assert receipt["accepted"] == 2 and entry(log, receipt["request_id"])["in"] == {"actuals": truths}
+    found = iolog.labelled(folder=log).filter(f"request_id = '{number}'").order("prediction_id").project("actual")
+    assert found.fetchall() == [(0.0,), (10.0,)]
+    for wrong in ([], truths[:1] * 2, [{"prediction_id": number, "actual": 1}]):
+        assert service.post("/actuals", json={"actuals": wrong}).status_code == 400
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs", "/docs.json"])
 def test_operators_pages(service: httpx.Client, path: str) -> None:
     assert service.get(path, follow_redirects=True).status_code == 200

@@ -187,6 +187,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.adopt': ('ops/recorder.html#adopt', '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.as_json': ('ops/recorder.html#as_json', '{{cookiecutter.package}}/ops/recorder.py'),
+                                          '{{cookiecutter.package}}.ops.recorder.each_once': ( 'ops/recorder.html#each_once',
+                                                                                  '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.from_environment': ( 'ops/recorder.html#from_environment',
                                                                                          '{{cookiecutter.package}}/ops/recorder.py'),
                                           '{{cookiecutter.package}}.ops.recorder.is_sampled': ( 'ops/recorder.html#is_sampled',

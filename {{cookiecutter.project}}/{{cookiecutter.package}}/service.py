@@ -19,14 +19,14 @@ import bentoml
 import numpy as np
 import psutil
 from annotated_types import Len
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.responses import RedirectResponse
 
 from .data import MODEL_NAME, Row
 from .ops import registry
 from .ops.gate import Gate
-from .ops.recorder import Actual, Middleware, Redaction, from_environment, request_id
+from .ops.recorder import Actual, Middleware, Redaction, each_once, from_environment, request_id
 from .ops.recorder import Settings as LogSettings
 
 # %% ../nbs/02_service.ipynb #cd00b7e6
@@ -104,7 +104,7 @@ class Service:
         return Answer(request_id=request_id.get(), model=self.tag, predictions=predictions)
 
     @bentoml.api(route="/actuals")
-    async def actuals(self, actuals: Annotated[list[Actual], Len(1, 10_000)]) -> Receipt:
+    async def actuals(self, actuals: Annotated[list[Actual], Len(1, 10_000), AfterValidator(each_once)]) -> Receipt:
         "Take the truths about predictions; one that is sent again corrects the one before."
         return Receipt(request_id=request_id.get(), accepted=len(actuals))
 

@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import posixpath
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,6 +48,7 @@ class Store:
 
     def list(self, table: str) -> list[str]:
         "The files under a folder, as paths below the root, in order."
+        self.fs.invalidate_cache()  # others write to it too
         if not self.fs.exists(f"{self.root}/{table}"):
             return []
         found = (posixpath.relpath(str(path), self.root) for path in self.fs.find(f"{self.root}/{table}"))
@@ -92,12 +94,9 @@ def places(
 # %% ../../nbs/ops/iolog.ipynb #70611f3f
 def segments(
     folder: str | Path,  # of the log
-    start: str = "",  # first day, YYYY-MM-DD
-    end: str = "9",  # last day
 ) -> list[Path]:
-    "The raw segments of some days, closed or open, in the order of their days."
-    found = Path(folder).glob("raw/dt=*/*.jsonl*")
-    return sorted(path for path in found if start <= path.parent.name.removeprefix("dt=") <= end)
+    "The raw segments, closed or open, in the order of their days."
+    return sorted(Path(folder).glob("raw/dt=*/*.jsonl*"))
 
 
 def _lines(segment: Path) -> list[bytes]:
@@ -231,9 +230,9 @@ _reserved = {*_known["predictions"], "prediction", "model", "dt"}
 
 def _unfold(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     "The rows of a record, each with its table and partition; raises what Python raises if it is no record."
+    if not re.fullmatch(r"[\w.-]+:[\w.-]+", entry["model"]):
+        raise ValueError(f"{entry['model']} is no model's name and version")
     name, version = entry["model"].split(":")
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise ValueError(f"{name} cannot be the name of a model")
     day = f"dt={date.fromisoformat(entry['ts'][:10])}"
     about = {
         "request_id": entry["id"],
