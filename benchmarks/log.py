@@ -244,7 +244,8 @@ def report(found: dict[str, Any], records: int, versions: str) -> str:
     return f"""# The log alone
 
 Made by `make bench` on {date.today()}, on {os.cpu_count()} cores of {cpu()}, Python {platform.python_version()},
-{versions}. Every number is of one run on that machine; on another it is another, the ratios less so.
+{versions}.
+Every number is of one run on that machine; on another it is another, the ratios less so.
 
 ## Writing
 
