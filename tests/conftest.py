@@ -97,7 +97,7 @@ def serve(project: Project, *words: str, folder: Path, **settings: str) -> Itera
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [project.commands / "bentoml", "serve", *words, "--host", "127.0.0.1", "--port", str(port)]
-    output = folder / f"server-{port}.log"
+    output = Path(project.settings["HOME"]).parent / f"server-{port}.log"
     with output.open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=project.settings | settings, stdout=log, stderr=log)
         try:
