@@ -24,10 +24,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.responses import RedirectResponse
 
 from .data import MODEL_NAME, Row
-from .ops import registry
+from .ops import recorder, registry
 from .ops.gate import Gate
-from .ops.recorder import Actual, Middleware, Redaction, each_once, from_environment, request_id
-from .ops.recorder import Settings as LogSettings
 
 # %% ../nbs/02_service.ipynb #cd00b7e6
 def columns(
@@ -60,7 +58,8 @@ class Settings(BaseSettings):
         return int(self.max_body_mb * 2**20)
 
 
-settings, log_settings = from_environment(Settings), from_environment(LogSettings)
+settings = recorder.from_environment(Settings)
+log_settings = recorder.from_environment(recorder.Settings)
 os.environ.setdefault("OTEL_SDK_DISABLED", "true")  # traces that nobody collects cost a fifth of a request
 
 # %% ../nbs/02_service.ipynb #cc2eacb4
@@ -101,12 +100,14 @@ class Service:
     async def predict(self, rows: Annotated[list[Row], Len(1, 10_000)]) -> Answer:
         "One prediction for each row, in their order."
         predictions = self.estimator.predict(self.features(columns(rows))).tolist()
-        return Answer(request_id=request_id.get(), model=self.tag, predictions=predictions)
+        return Answer(request_id=recorder.request_id.get(), model=self.tag, predictions=predictions)
 
     @bentoml.api(route="/actuals")
-    async def actuals(self, actuals: Annotated[list[Actual], Len(1, 10_000), AfterValidator(each_once)]) -> Receipt:
+    async def actuals(
+        self, actuals: Annotated[list[recorder.Actual], Len(1, 10_000), AfterValidator(recorder.each_once)]
+    ) -> Receipt:
         "Take the truths about predictions; one that is sent again corrects the one before."
-        return Receipt(request_id=request_id.get(), accepted=len(actuals))
+        return Receipt(request_id=recorder.request_id.get(), accepted=len(actuals))
 
 # %% ../nbs/02_service.ipynb #b0894305
 def log_folder() -> Path:
@@ -124,11 +125,11 @@ def is_no_refusal(
 
 
 logging.getLogger("bentoml._internal.server.http_app").addFilter(is_no_refusal)
-redaction = Redaction(Row, log_settings.hash_key)
+redaction = recorder.Redaction(Row, log_settings.hash_key)
 if sys.argv[1:2] == ["serve"]:  # `bentoml build` and the tests need no key
     redaction.require_key()
 Service.add_asgi_middleware(
-    Middleware,
+    recorder.Middleware,
     folder=log_folder,
     answered_by=answered_by,
     redaction=redaction,
