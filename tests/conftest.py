@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -93,9 +94,7 @@ class Service:
 @contextlib.contextmanager
 def serve(project: Project, *words: str, folder: Path, **settings: str) -> Iterator[Service]:
     """`bentoml serve`, called in `folder`; yields when it is ready, and stops it in the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [project.commands / "bentoml", "serve", *words, "--host", "127.0.0.1", "--port", str(port)]
     output = Path(project.settings["HOME"]).parent / f"server-{port}.log"
     with output.open("wb") as log:
@@ -106,6 +105,33 @@ def serve(project: Project, *words: str, folder: Path, **settings: str) -> Itera
         finally:
             process.terminate()
             process.wait(30)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def object_store(folder: Path) -> Iterator[dict[str, str]]:
+    """An S3-compatible server; yields the settings that lead to it, and stops it in the end."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (folder / "s3.log").open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/moto-api/")
+        yield {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "access-key-of-the-tests",
+            "AWS_SECRET_ACCESS_KEY": "secret-key-of-the-tests",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def wait_for(url: str) -> None:

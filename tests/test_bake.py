@@ -15,11 +15,12 @@ FILES = """
     .gitignore LICENSE README.md champion.json pyproject.toml
     etc/jupyter/jupyter_server_config.json
     nbs/00_data.ipynb nbs/01_train.ipynb nbs/02_service.ipynb nbs/tour.ipynb
-    nbs/ops/contract.ipynb nbs/ops/gate.ipynb nbs/ops/iolog.ipynb nbs/ops/jobs.ipynb nbs/ops/jupyter.ipynb
-    nbs/ops/recorder.ipynb nbs/ops/registry.ipynb
+    nbs/ops/contract.ipynb nbs/ops/engine.ipynb nbs/ops/gate.ipynb nbs/ops/iolog.ipynb nbs/ops/jobs.ipynb
+    nbs/ops/jupyter.ipynb nbs/ops/recorder.ipynb nbs/ops/registry.ipynb nbs/ops/runs.ipynb
     bike_demand/__init__.py bike_demand/_modidx.py bike_demand/data.py bike_demand/model.py bike_demand/service.py
-    bike_demand/ops/__init__.py bike_demand/ops/contract.py bike_demand/ops/gate.py bike_demand/ops/iolog.py
-    bike_demand/ops/jobs.py bike_demand/ops/jupyter.py bike_demand/ops/recorder.py bike_demand/ops/registry.py
+    bike_demand/ops/__init__.py bike_demand/ops/contract.py bike_demand/ops/engine.py bike_demand/ops/gate.py
+    bike_demand/ops/iolog.py bike_demand/ops/jobs.py bike_demand/ops/jupyter.py bike_demand/ops/recorder.py
+    bike_demand/ops/registry.py bike_demand/ops/runs.py
     tests/conftest.py tests/test_recorder.py tests/test_service.py
 """.split()
 

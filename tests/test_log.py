@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from threading import Event, Thread
 
 import psutil
 import pytest
-from conftest import Project, Service, serve, wait_for
+from conftest import Project, Service, object_store, serve
 from test_project import last_run
 
 ROW = {"dteday": "2011-05-01", "hr": 8, "holiday": 0, "workingday": 1, "weathersit": 1, "temp": 0.5, "atemp": 0.5}
@@ -540,23 +539,9 @@ ON_S3 = COUNT.replace("folder=log", "")
 def test_the_tables_on_s3(project: Project, trained: str, tmp_path: Path) -> None:
     sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--extra", "s3", "--python", sys.executable]
     subprocess.run(sync, cwd=project.root, env=project.settings, check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with (tmp_path / "s3.log").open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output)
     log = tmp_path / "iolog"
-    store = {
-        "IOLOG_DIR": str(log),
-        "IOLOG_STORE": "s3://records/bikes",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    try:
-        wait_for(f"http://127.0.0.1:{port}/moto-api/")
+    with object_store(tmp_path) as store:
+        store |= {"IOLOG_DIR": str(log), "IOLOG_STORE": "s3://records/bikes"}
         python(project, "import s3fs; s3fs.S3FileSystem().mkdir('records')", str(log), **store)
         write_segments(log, segments=3, records=100)
         expected = json.loads(python(project, ON_S3, str(log), **store).splitlines()[-1])
@@ -575,9 +560,6 @@ def test_the_tables_on_s3(project: Project, trained: str, tmp_path: Path) -> Non
         assert json.loads(python(project, ON_S3, str(log), **store).splitlines()[-1])[:2] == [800, 800]
         pruned = "print(iolog.predictions('2013-01-01').aggregate('count(*)').fetchall()[0][0])"
         assert python(project, pruned, str(log), **store).splitlines()[-1] == "0"
-    finally:
-        server.terminate()
-        server.wait(30)
     down = project.run("job", "run", "iolog", code=1, **store)
     assert "iolog failed" in down
     assert len(list(log.glob("raw/*/*.jsonl"))) == 1, "what cannot be moved stays"

@@ -136,8 +136,8 @@ def test_a_wrong_call_is_refused_before_anything_starts(project: Project, words:
     assert sorted(project.root.glob("runs/*/*")) == before
 
 
-def test_outside_a_project_a_job_says_so(project: Project, tmp_path: Path) -> None:
-    assert "no project here" in project.run("job", "run", "train", code=2, cwd=tmp_path)
+def test_from_outside_a_job_is_one_of_the_project_that_it_was_installed_from(project: Project, tmp_path: Path) -> None:
+    assert "max_iter" in project.run("job", "params", "train", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,17 @@ import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
 from pydantic import BaseModel
 
+from .. import __file__ as package_file
+
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
 
-# %% ../../nbs/ops/registry.ipynb #685716a2
+# %% ../../nbs/ops/registry.ipynb #f5b075e4
 def project_root() -> Path:
-    "The nearest folder at or above the working directory that holds `champion.json`."
-    here = Path.cwd().resolve()
-    for folder in (here, *here.parents):
+    "The nearest folder at or above the working directory, or else the package, that holds `champion.json`."
+    here, package = Path.cwd().resolve(), Path(package_file).resolve().parent
+    for folder in (here, *here.parents, package.parent):
         if (folder / "champion.json").is_file():
             return folder
     raise FileNotFoundError(

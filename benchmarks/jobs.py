@@ -1,0 +1,318 @@
+"""Measure what it costs to run a notebook as a job, side by side with other ways, and write benchmarks/jobs.md.
+
+build/env/bin/python benchmarks/jobs.py [--rounds N] [--sweeps N] [--tiny N]
+
+Works on two cores: that many jobs run at once where a way can do so.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import nbformat
+import psutil
+from nbformat.v4 import new_code_cell, new_notebook
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from template import bake, environment, install  # noqa: E402
+
+BENCH = HERE.parent / "build" / "bench" / "jobs"
+MANY = 32  # runs of a sweep
+WORKERS = 2
+
+SMALL = [
+    "import numpy as np\nimport pandas as pd\nfrom sklearn.linear_model import Ridge\n\nfrom bike_demand.ops.runs import record",
+    "seed: int = 0\nalpha: float = 1.0",
+    "dice = np.random.default_rng(seed)\n"
+    "frame = pd.DataFrame(dice.normal(size=(5000, 8)), columns=list('abcdefgh'))\n"
+    "truth = frame.sum(axis=1) + dice.normal(size=5000)\n"
+    "frame.describe()",
+    "model = Ridge(alpha).fit(frame, truth)\nmae = float(np.abs(model.predict(frame) - truth).mean())\nprint(mae)",
+    "record(mae=mae)",
+]
+TINY = ["", "number: int = 0", "number + 1"]
+AS_SCRIPT = """import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+plots = iter(range(100))
+plt.show = lambda: plt.gcf().savefig(f"{next(plots)}.png", bbox_inches="tight")
+"""
+IN_ONE_PROCESS = """
+import sys
+from {module} import execute_notebook
+for seed in range({many}):
+    execute_notebook({notebook!r}, f"{{sys.argv[1]}}/{{seed}}.ipynb", parameters={{"seed": seed}}, {options})
+"""
+
+
+def notebook(project: Path, name: str, sources: list[str]) -> None:
+    """Write a notebook; the second cell has its parameters."""
+    cells = [new_code_cell(source) for source in sources]
+    cells[1].metadata["tags"] = ["parameters"]
+    content = new_notebook(cells=cells)
+    content.metadata.kernelspec = {"name": "python3", "display_name": "python3", "language": "python"}
+    nbformat.write(content, project / "nbs" / f"{name}.ipynb")
+
+
+def edited(path: Path, old: str, new: str, target: Path) -> Path:
+    """A copy of a notebook with another default, for those who take no parameters."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path} has no {old}"
+    target.write_text(text.replace(old, new), encoding="utf-8")
+    return target
+
+
+def script(project: Path, path: Path, target: Path) -> Path:
+    """A notebook's code as a program, which draws the same plots and writes them to files."""
+    cells = nbformat.read(path, as_version=4).cells
+    code = "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    target.write_text((AS_SCRIPT if "matplotlib" in code else "") + code, encoding="utf-8")
+    return target
+
+
+class Bench:
+    """A project with its environment, a second one with ploomber-engine too, and a folder for what they write."""
+
+    def __init__(self) -> None:
+        shutil.rmtree(BENCH, ignore_errors=True)
+        self.project = bake(BENCH)
+        self.own = install(self.project)
+        uv = [sys.executable, "-m", "uv"]
+        peer = BENCH / "ploomber"
+        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, peer], env=environment(), check=True)
+        self.peer = peer / self.own.name
+        wanted = ["-e", f"{self.project}[jobs]", "ploomber-engine"]
+        pip = [*uv, "pip", "install", "--quiet", "--python", self.peer / "python", *wanted]
+        subprocess.run(pip, env=environment(), check=True)
+        for commands in (self.own, self.peer):
+            compiled = [commands / "python", "-m", "compileall", "-q", commands.parent]
+            subprocess.run(compiled, stdout=subprocess.DEVNULL, check=False)
+        self.settings = environment(BENTOML_HOME=str(BENCH / "bentoml"))
+        self.out = BENCH / "out"
+        self.out.mkdir()
+
+    def time(self, *words: str | Path) -> float:
+        """The seconds that a command takes; raises with what it printed if it fails."""
+        began = time.perf_counter()
+        done = subprocess.run(words, cwd=self.project, env=self.settings, capture_output=True, text=True)
+        seconds = time.perf_counter() - began
+        if done.returncode:
+            raise RuntimeError(f"{words}: {done.stdout[-1000:]}{done.stderr[-3000:]}")
+        return seconds
+
+    def versions(self) -> str:
+        """What was compared."""
+        names = ("papermill", "nbconvert", "ipykernel", "pandas", "scikit-learn")
+        code = "from importlib.metadata import version; import sys; print(*(f'{n} {version(n)}' for n in sys.argv[1:]), sep=', ')"
+        own = subprocess.run([self.own / "python", "-c", code, *names], capture_output=True, text=True, check=True)
+        peer = subprocess.run([self.peer / "python", "-c", code, "ploomber-engine"], capture_output=True, text=True)
+        return f"Python {platform.python_version()}, {own.stdout.strip()}, {peer.stdout.strip()}"
+
+
+Way = Callable[[], float]
+
+
+def one_job(bench: Bench, name: str, parameter: tuple[str, str, str]) -> dict[str, Way]:
+    """The ways to run one notebook with one parameter: name, default, value."""
+    path = next((bench.project / "nbs").glob(f"*{name}.ipynb"))
+    key, old, new = parameter
+    copy = edited(path, f"{key}: int = {old}", f"{key}: int = {new}", bench.out / f"{name}.ipynb")
+    program = script(bench.project, copy, bench.out / f"{name}.py")
+    done = bench.out / "done.ipynb"
+    return {
+        "the same code as a script": lambda: bench.time(bench.own / "python", program),
+        "Daybook: `job run`": lambda: bench.time(bench.own / "job", "run", name, "-p", f"{key}={new}"),
+        "papermill": lambda: bench.time(bench.own / "papermill", path, done, "-p", key, new),
+        "ploomber-engine": lambda: bench.time(bench.peer / "ploomber-engine", path, done, "-p", key, new),
+        "`jupyter nbconvert --execute`": lambda: bench.time(
+            bench.own / "jupyter", "nbconvert", "--execute", "--to", "notebook", "--output", done, copy
+        ),
+    }
+
+
+def sweeps(bench: Bench) -> dict[str, Way]:
+    """The ways to run the small notebook many times."""
+    path = bench.project / "nbs" / "small.ipynb"
+    seeds = [str(seed) for seed in range(MANY)]
+
+    def one_by_one(*words: str | Path) -> Way:
+        return lambda: sum(bench.time(*(str(word).replace("SEED", seed) for word in words)) for seed in seeds)
+
+    def side_by_side(command: str) -> Way:
+        listed = " ".join(seeds)
+        return lambda: bench.time("sh", "-c", f"printf '%s\\n' {listed} | xargs -P {WORKERS} -I SEED {command}")
+
+    def in_one_process(commands: Path, module: str, options: str) -> Way:
+        code = IN_ONE_PROCESS.format(module=module, many=MANY, notebook=str(path), options=options)
+        return lambda: bench.time(commands / "python", "-c", code, bench.out)
+
+    program = bench.out / "small.py"
+    target = bench.out / "SEED.ipynb"
+    papermill = [bench.own / "papermill", path, target, "-p", "seed", "SEED"]
+    return {
+        f"Daybook: `job sweep --workers {WORKERS}`": lambda: bench.time(
+            *(
+                bench.own / "job",
+                "sweep",
+                "small",
+                "-p",
+                f"seed={','.join(seeds)}",
+                "--workers",
+                str(WORKERS),
+                "--again",
+            )
+        ),
+        "papermill, one after another": one_by_one(*papermill),
+        "papermill, one after another from one Python process": in_one_process(
+            bench.own, "papermill", "progress_bar=False, kernel_name='python3'"
+        ),
+        f"papermill, {WORKERS} at a time": side_by_side(" ".join(map(str, papermill))),
+        "ploomber-engine, one after another": one_by_one(
+            bench.peer / "ploomber-engine", path, target, "-p", "seed", "SEED"
+        ),
+        "ploomber-engine, all in one process": in_one_process(
+            bench.peer, "ploomber_engine", "progress_bar=False, verbose=False"
+        ),
+        "`jupyter nbconvert --execute`, one after another": one_by_one(
+            *(bench.own / "jupyter", "nbconvert", "--execute", "--to", "notebook", "--output", target, path)
+        ),
+        "the same code as a script, one after another": one_by_one(bench.own / "python", program),
+        f"the same code as a script, {WORKERS} at a time": side_by_side(f"{bench.own / 'python'} {program}"),
+    }
+
+
+def measure(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way, round by round, all ways in each round, forwards and backwards."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in sorted(ways, key=list(ways).index, reverse=bool(turn % 2)):
+            try:
+                found[name].append(ways[name]())
+            except RuntimeError as error:
+                print(error, file=sys.stderr)
+                found[name].append(float("nan"))
+            print(f"{name}: {found[name][-1]:.2f} s", flush=True)
+    return found
+
+
+def table(found: dict[str, list[float]], base: str) -> str:
+    """The median seconds of each way, and the median of its ratios to one of them, round by round."""
+    lines = ["| way | seconds | ratio |", "|---|---:|---:|"]
+    for name, seconds in found.items():
+        ratios = [mine / other for mine, other in zip(seconds, found[base], strict=True)]
+        spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if name != base else ""
+        lines.append(f"| {name} | {median(seconds):.1f} | {median(ratios):.2f}{spread} |")
+    return "\n".join(lines)
+
+
+def watch(bench: Bench, tiny: int) -> tuple[float, list[tuple[int, float, int, int]], list[str]]:
+    """A sweep of many tiny jobs: its seconds; runs, memory, open files and processes on the way; what it left behind."""
+
+    def temporary() -> set[str]:
+        return {*os.listdir("/tmp"), *(os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else ())}
+
+    before, processes, samples = temporary(), set(psutil.pids()), []
+    words = [bench.own / "job", "sweep", "tiny", "-p", f"number=0..{tiny - 1}", "--sample", str(tiny)]
+    began = time.perf_counter()
+    job = subprocess.Popen(
+        [*words, "--workers", str(WORKERS)], cwd=bench.project, env=bench.settings, stdout=-3, stderr=-3
+    )
+    runs = bench.project / "runs" / "tiny"
+    process = psutil.Process(job.pid)
+    while job.poll() is None:
+        try:
+            family = process.children()  # the job's server and multiprocessing's watcher
+            memory = sum(each.memory_full_info().uss for each in [process, *family]) / 1e6
+            samples.append((len(list(runs.glob("*"))), memory, process.num_fds(), len(family)))
+        except psutil.Error:
+            continue
+        time.sleep(1)
+    seconds = time.perf_counter() - began
+    done = [json.loads(path.read_bytes())["status"] for path in runs.glob("*/run.json")]
+    assert job.returncode == 0 and done == ["done"] * tiny, f"exit {job.returncode}, {len(done)} runs"
+    time.sleep(2)
+    left = [f"/tmp/{name}" for name in sorted(temporary() - before)]
+    for pid in set(psutil.pids()) - processes:
+        try:
+            if str(BENCH) in " ".join(psutil.Process(pid).cmdline()):
+                left.append(" ".join(psutil.Process(pid).cmdline()))
+        except psutil.Error:
+            continue
+    return seconds, samples, left
+
+
+def machine() -> str:
+    """What this was measured on."""
+    facts = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in facts.read_text().splitlines() if line.startswith("model name")]
+    return f"{os.cpu_count()} cores, {names[0] if names else platform.processor()}, {platform.system()} {platform.release()}"
+
+
+def main() -> None:
+    """Prepare, measure, write the page."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sweeps", type=int, default=2)
+    parser.add_argument("--tiny", type=int, default=1000)
+    asked = parser.parse_args()
+    bench = Bench()
+    notebook(bench.project, "small", SMALL)
+    notebook(bench.project, "tiny", TINY)
+    train, small = one_job(bench, "train", ("max_iter", "100", "300")), one_job(bench, "small", ("seed", "0", "7"))
+    measure(train, 1), measure(small, 1)  # the first run of anything compiles and caches
+    trains, smalls = measure(train, asked.rounds), measure(small, asked.rounds)
+    many = measure(sweeps(bench), asked.sweeps)
+    seconds, samples, left = watch(bench, asked.tiny)
+    marks = [samples[k * (len(samples) - 1) // 4] for k in range(1, 5)]
+    marked = "\n".join(f"| {runs:,} | {memory:.0f} | {files} | {children} |" for runs, memory, files, children in marks)
+    page = f"""# What a job costs
+
+Written by `benchmarks/jobs.py` on {time.strftime("%-d %B %Y")}: {machine()}; {bench.versions()}.
+Bytecode is compiled, each way has run once before. Seconds are medians; a ratio is the median of the ratios within a
+round, with the smallest and the largest.
+
+## One job
+
+The chapter `01_train` with `max_iter=300`, {asked.rounds} rounds. The script draws the same plots and writes them to PNG
+files; only Daybook makes a report as well.
+
+{table(trains, "the same code as a script")}
+
+A notebook of five cells that fits a ridge regression to 5,000 rows, {asked.rounds} rounds:
+
+{table(smalls, "the same code as a script")}
+
+## {MANY} jobs
+
+That small notebook with {MANY} seeds on {WORKERS} cores, {asked.sweeps} rounds. Each run of Daybook's has a process of its own,
+an executed notebook, a report and a `run.json`, and there is a page that compares them.
+
+{table(many, f"Daybook: `job sweep --workers {WORKERS}`")}
+
+## {asked.tiny:,} jobs
+
+One sweep of {asked.tiny:,} runs of a notebook with one line took {seconds:.0f} s, {seconds / asked.tiny * 1000:.0f} ms a run. On the way, the
+command and the server that forks its processes used:
+
+| runs started | memory that is theirs alone, MB | open files of the command | processes beside it |
+|---:|---:|---:|---:|
+{marked}
+
+Left behind afterwards, in `/tmp`, in shared memory, and of processes: {", ".join(left) or "nothing"}.
+"""
+    (HERE / "jobs.md").write_text(page, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
