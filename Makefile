@@ -17,6 +17,7 @@ test: build/env/ready ## everything; ARGS="-k hooks" for a part
 
 bench: build/env/ready ## compare with peers, and measure the log: writes benchmarks/*.md
 	$(RUN) benchmarks/serving.py
+	$(RUN) benchmarks/jobs.py
 	$(RUN) benchmarks/log.py
 
 project: build/env/ready ## a project to edit, in build/bike-demand

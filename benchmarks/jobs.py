@@ -31,7 +31,8 @@ MANY = 32  # runs of a sweep
 WORKERS = 2
 
 SMALL = [
-    "import numpy as np\nimport pandas as pd\nfrom sklearn.linear_model import Ridge\n\nfrom bike_demand.ops.runs import record",
+    "import numpy as np\nimport pandas as pd\nfrom sklearn.linear_model import Ridge\n\n"
+    "from bike_demand.ops.runs import record",
     "seed: int = 0\nalpha: float = 1.0",
     "dice = np.random.default_rng(seed)\n"
     "frame = pd.DataFrame(dice.normal(size=(5000, 8)), columns=list('abcdefgh'))\n"
@@ -91,7 +92,7 @@ class Bench:
         peer = BENCH / "ploomber"
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, peer], env=environment(), check=True)
         self.peer = peer / self.own.name
-        wanted = ["-e", f"{self.project}[jobs]", "ploomber-engine"]
+        wanted = ["-e", f"{self.project}[dev]", "ploomber-engine"]
         pip = [*uv, "pip", "install", "--quiet", "--python", self.peer / "python", *wanted]
         subprocess.run(pip, env=environment(), check=True)
         for commands in (self.own, self.peer):
@@ -113,7 +114,8 @@ class Bench:
     def versions(self) -> str:
         """What was compared."""
         names = ("papermill", "nbconvert", "ipykernel", "pandas", "scikit-learn")
-        code = "from importlib.metadata import version; import sys; print(*(f'{n} {version(n)}' for n in sys.argv[1:]), sep=', ')"
+        code = "from importlib.metadata import version as v; import sys"
+        code += "; print(*(f'{name} {v(name)}' for name in sys.argv[1:]), sep=', ')"
         own = subprocess.run([self.own / "python", "-c", code, *names], capture_output=True, text=True, check=True)
         peer = subprocess.run([self.peer / "python", "-c", code, "ploomber-engine"], capture_output=True, text=True)
         return f"Python {platform.python_version()}, {own.stdout.strip()}, {peer.stdout.strip()}"
@@ -216,7 +218,7 @@ def table(found: dict[str, list[float]], base: str) -> str:
 
 
 def watch(bench: Bench, tiny: int) -> tuple[float, list[tuple[int, float, int, int]], list[str]]:
-    """A sweep of many tiny jobs: its seconds; runs, memory, open files and processes on the way; what it left behind."""
+    """A sweep of many tiny jobs: its seconds; runs, memory, open files, processes on the way; what it left behind."""
 
     def temporary() -> set[str]:
         return {*os.listdir("/tmp"), *(os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else ())}
@@ -255,7 +257,8 @@ def machine() -> str:
     """What this was measured on."""
     facts = Path("/proc/cpuinfo")
     names = [line.split(":", 1)[1].strip() for line in facts.read_text().splitlines() if line.startswith("model name")]
-    return f"{os.cpu_count()} cores, {names[0] if names else platform.processor()}, {platform.system()} {platform.release()}"
+    name = names[0] if names else platform.processor()
+    return f"{os.cpu_count()} cores, {name}, {platform.system()} {platform.release()}"
 
 
 def main() -> None:
@@ -275,6 +278,7 @@ def main() -> None:
     seconds, samples, left = watch(bench, asked.tiny)
     marks = [samples[k * (len(samples) - 1) // 4] for k in range(1, 5)]
     marked = "\n".join(f"| {runs:,} | {memory:.0f} | {files} | {children} |" for runs, memory, files, children in marks)
+    each = seconds / asked.tiny * 1000
     page = f"""# What a job costs
 
 Written by `benchmarks/jobs.py` on {time.strftime("%-d %B %Y")}: {machine()}; {bench.versions()}.
@@ -283,8 +287,8 @@ round, with the smallest and the largest.
 
 ## One job
 
-The chapter `01_train` with `max_iter=300`, {asked.rounds} rounds. The script draws the same plots and writes them to PNG
-files; only Daybook makes a report as well.
+The chapter `01_train` with `max_iter=300`, {asked.rounds} rounds. The script draws the same plots and writes them to
+PNG files; only Daybook makes a report as well.
 
 {table(trains, "the same code as a script")}
 
@@ -294,15 +298,15 @@ A notebook of five cells that fits a ridge regression to 5,000 rows, {asked.roun
 
 ## {MANY} jobs
 
-That small notebook with {MANY} seeds on {WORKERS} cores, {asked.sweeps} rounds. Each run of Daybook's has a process of its own,
-an executed notebook, a report and a `run.json`, and there is a page that compares them.
+That small notebook with {MANY} seeds on {WORKERS} cores, {asked.sweeps} rounds. Each run of Daybook's has a process of
+its own, an executed notebook, a report and a `run.json`, and there is a page that compares them.
 
 {table(many, f"Daybook: `job sweep --workers {WORKERS}`")}
 
 ## {asked.tiny:,} jobs
 
-One sweep of {asked.tiny:,} runs of a notebook with one line took {seconds:.0f} s, {seconds / asked.tiny * 1000:.0f} ms a run. On the way, the
-command and the server that forks its processes used:
+One sweep of {asked.tiny:,} runs of a notebook with one line took {seconds:.0f} s, {each:.0f} ms a run.
+On the way, the command and the server that forks its processes used:
 
 | runs started | memory that is theirs alone, MB | open files of the command | processes beside it |
 |---:|---:|---:|---:|

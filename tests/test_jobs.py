@@ -234,7 +234,8 @@ def test_a_notebook_may_end_itself(project: Project, write: Write, engine: str) 
 
 def test_what_a_notebook_leaves_behind_is_gone(project: Project, write: Write, tmp_path: Path) -> None:
     name = write(
-        "import json, subprocess, threading, time\nprint(os.environ.get('LEFT'), os.getcwd(), getattr(json, 'left', None))",
+        "import json, subprocess, threading, time",
+        "print(os.environ.get('LEFT'), os.getcwd(), getattr(json, 'left', None))",
         "os.environ['LEFT'] = 'left'\njson.left = 'left'\nos.chdir('/')",
         "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
         f"import atexit\natexit.register(open({str(tmp_path / 'exits')!r}, 'a').write, 'x')",
@@ -526,7 +527,9 @@ def test_runs_on_an_object_store(project: Project, write: Write, cluster: None, 
         )
         project.run("job", "rerun", "last", "-p", "number=2", *place, **settings)
         project.run("job", "clean", "--keep", "2", *place, **settings)
-        script = "import s3fs; fs = s3fs.S3FileSystem(); print(*fs.find('bucket'), sep='\\n'); print(fs.cat(fs.find('bucket')))"
+        script = (
+            "import s3fs; fs = s3fs.S3FileSystem(); files = fs.find('bucket'); print(*files, fs.cat(files), sep='\\n')"
+        )
         text = project.run("python", "-c", script, **settings)
         files = Counter(path.rpartition("/")[2] for path in re.findall(r"^bucket/\S+", text, re.MULTILINE))
         assert files == {"notebook.ipynb": 2, "report.html": 3, "run.json": 2}

@@ -192,9 +192,11 @@ class ShellEngine(Engine):
         shell = _shell(outputs)
         asyncio.set_event_loop(asyncio.new_event_loop())
         for index, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type != "code":
+                continue  # each start and each end of a cell saves the notebook
             nb_man.cell_start(cell, index)
             try:
-                if cell.cell_type == "code" and cell.source.strip():
+                if cell.source.strip():
                     outputs.begin(cell)
                     with captured(outputs):
                         result = _run(shell, cell.source)
