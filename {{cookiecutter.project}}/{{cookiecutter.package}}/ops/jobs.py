@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from html import escape
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -106,8 +107,6 @@ class Job:
     path: str  # in the project
     notebook: bytes
     known: dict[str, Parameter]
-    code_sha256: str
-    git_commit: str | None
 
     @classmethod
     def named(cls, name: str) -> "Job":
@@ -115,8 +114,13 @@ class Job:
         path = find(name)
         notebook = path.read_bytes()
         known = runs.parameters(parameters_cell(notebook))
-        place = path.relative_to(project_root()).as_posix()
-        return cls(name, place, notebook, known, runs.code_sha256(), runs.git_commit())
+        return cls(name, path.relative_to(project_root()).as_posix(), notebook, known)
+
+    @cached_property
+    def hashes(self) -> dict[str, str | None]:
+        "What tells this version of notebook and code from another."
+        notebook = runs.notebook_sha256(self.notebook)
+        return {"notebook_sha256": notebook, "code_sha256": runs.code_sha256(), "git_commit": runs.git_commit()}
 
     def work(
         self,
@@ -131,7 +135,7 @@ class Job:
         values |= dict.fromkeys(secrets, SECRET)
         shown = {name: parameter.default for name, parameter in self.known.items()} | values
         shown = {name: _as_json(value) for name, value in shown.items()}
-        notebook_sha256 = runs.notebook_sha256(self.notebook)
+        known = self.hashes["notebook_sha256"], self.hashes["code_sha256"]
         run = Run(
             id="",
             job=self.name,
@@ -139,14 +143,10 @@ class Job:
             parameters=shown,
             status="running",
             start="",
-            git_commit=self.git_commit,
-            notebook_sha256=notebook_sha256,
-            code_sha256=self.code_sha256,
-            inputs_sha256=runs.inputs_sha256(
-                notebook_sha256, self.code_sha256, shown, contents if contents is not None else {}
-            ),
+            inputs_sha256=runs.inputs_sha256(*known, shown, contents if contents is not None else {}),
             engine=engine,
             sweep=sweep,
+            **self.hashes,
         )
         return Work(run, self.notebook, values, secrets)
 
@@ -185,8 +185,9 @@ def perform(
     os.chdir(folder)
     os.environ |= {"JOB_RUN_ID": work.run.id} | {variable(name): value for name, value in work.secrets.items()}
     if work.threads:
+        if "OMP_NUM_THREADS" not in os.environ:
+            threadpool_limits(work.threads)  # of what is loaded already
         os.environ |= _thread_limits(work.threads)
-        threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
     run = replace(work.run, host=gethostname(), pid=os.getpid())
     Store.at(folder).put("run.json", run.to_json())
     Path("notebook.ipynb").write_bytes(work.notebook)
@@ -341,19 +342,24 @@ def _say_what_happened(folder: Path, error: str) -> None:
             path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
             return
 
-# %% ../../nbs/ops/jobs.ipynb #cd966cb6
-def _start(work: Work, store: Store) -> Work:
-    "Give a run its id, its folder, and the `run.json` that says that it is running."
+# %% ../../nbs/ops/jobs.ipynb #9d98f079
+def _named(work: Work) -> Work:
+    "Give a run its id and the time of its start."
     start = datetime.now(UTC)
     run = replace(work.run, id=runs.new_id(start), start=start.isoformat(timespec="milliseconds"))
-    run = replace(run, host=gethostname(), pid=os.getpid())
+    return replace(work, run=replace(run, host=gethostname(), pid=os.getpid()))
+
+
+def _start(work: Work, store: Store) -> Work:
+    "Give a run its folder, and the `run.json` that says that it is running."
+    work = _named(work)
     if store.is_local:
         try:
-            Path(store.root, run.path).mkdir(parents=True)
+            Path(store.root, work.run.path).mkdir(parents=True)
         except FileExistsError:  # two in the same second with the same eight digits
             return _start(work, store)
-    store.put(f"{run.path}/run.json", run.to_json())
-    return replace(work, run=run)
+    store.put(f"{work.run.path}/run.json", work.run.to_json())
+    return work
 
 
 def _here(work: Work, store: Store, *how: Any) -> Run:
@@ -380,12 +386,18 @@ def _on_worker(work: Work, time_limit: float | None, stop: str) -> dict[str, byt
 
     if runs.code_sha256() != work.run.code_sha256:
         raise JobError(f"the worker in {project_root()} has other code than this project: update it")
-    multiprocessing.current_process()._config["daemon"] = (
-        False  # Dask's workers are, and daemons may not start processes
-    )
+    # Dask's workers are daemons, which multiprocessing does not let start processes.
+    multiprocessing.current_process()._config["daemon"] = False
     stopped = Event(stop)
+
+    def is_stopped() -> bool:
+        try:
+            return stopped.is_set()
+        except Exception:
+            return True  # there is no scheduler any more, and so nobody who waits for this run
+
     with tempfile.TemporaryDirectory(prefix="job-") as folder:
-        attend(work, Path(folder), time_limit, stopped.is_set, is_alone=False)
+        attend(work, Path(folder), time_limit, is_stopped, is_alone=False)
         return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
 
 
@@ -430,15 +442,7 @@ def _on_cluster(works: Sequence[Work], store: Store, time_limit: float | None, s
         stopped = distributed.Event(stop, client=client)
         futures = {}
         try:
-            for work in works:
-                work = replace(
-                    work,
-                    run=replace(
-                        work.run,
-                        id=runs.new_id(datetime.now(UTC)),
-                        start=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    ),
-                )
+            for work in map(_named, works):
                 futures[client.submit(_on_worker, work, time_limit, stop, key=work.run.id, pure=False)] = work
             for future in distributed.as_completed(futures, loop=client.loop):
                 yield _brought_home(future, futures[future].run, store)
@@ -470,7 +474,10 @@ def run(
     place: str | Path | None = None,  # where runs are kept, a folder or an fsspec URL; None: `runs/`
 ) -> Run:  # status "done" or "failed"
     "Run a notebook as a job; raises `JobError`, before anything starts, for a call that cannot work."
-    return next(ended([Job.named(name).work(given or {}, engine)], kept(place), time_limit=time_limit))
+    job = Job.named(name)
+    runs.checked(given or {}, job.known)
+    _context(job.notebook, is_alone=True)  # it imports while this process plans
+    return next(ended([job.work(given or {}, engine)], kept(place), time_limit=time_limit))
 
 
 def kept(
@@ -490,6 +497,8 @@ class Range:
 
     def draw(self, dice: random.Random) -> Any:
         "A value of the range, in its type; each is equally likely, or each order of magnitude."
+        if isinstance(self.low, datetime):
+            return self.low + (self.high - self.low) * dice.random()
         if isinstance(self.low, date):
             return date.fromordinal(dice.randint(self.low.toordinal(), self.high.toordinal()))
         if isinstance(self.low, int) and not self.is_log:
@@ -536,7 +545,8 @@ def points(
     if sample is None:
         if ranges:
             raise JobError(f"{ranges[0]} is a range, which has no end of values: say how many to draw with --sample")
-        return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+        grid = (dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+        return list({str(point): point for point in grid}.values())
     dice = random.Random(seed)
     if not ranges:
         grid = points(axes)
@@ -580,15 +590,17 @@ def sweep(
     on_end: Callable[[Run, int, int], None] = lambda run, ended, total: None,  # called as each run ends
 ) -> Sweep:
     "Run a notebook at each point of a space of parameters; raises `JobError`, before it starts, for a wrong call."
-    job, store = Job.named(name), kept(place)
+    job = Job.named(name)
+    axes = space(given, job.known)
+    todo = points(axes, sample, seed)
     if not scheduler:
         _context(job.notebook, is_alone=False)  # it imports while this process plans
     from joblib import cpu_count
 
-    axes = space(given, job.known)
+    store = kept(place)
     id, contents, cores = runs.new_id(datetime.now(UTC)), {}, cpu_count()
     workers = workers or cores
-    works = [job.work(point, engine, id, contents) for point in points(axes, sample, seed)]
+    works = [job.work(point, engine, id, contents) for point in todo]
     if not scheduler:
         works = [replace(work, threads=max(cores // workers, 1)) for work in works]
     before = {} if again else {run.inputs_sha256: run for run in runs.all_runs(store, name) if run.status == "done"}
@@ -739,8 +751,8 @@ def rerun(
     changed = [
         what
         for what, hash, now in (
-            (before.notebook, before.notebook_sha256, runs.notebook_sha256(job.notebook)),
-            ("the package", before.code_sha256, job.code_sha256),
+            (before.notebook, before.notebook_sha256, job.hashes["notebook_sha256"]),
+            ("the package", before.code_sha256, job.hashes["code_sha256"]),
         )
         if hash != now
     ]
@@ -1144,7 +1156,7 @@ def main(
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
     try:
         return asked.action(asked)
-    except (JobError, FileNotFoundError) as error:
+    except (JobError, OSError) as error:
         print(f"job: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
