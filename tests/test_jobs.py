@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import psutil
 import pytest
 from conftest import Project, free_port, object_store
 from nbformat.v4 import new_code_cell, new_notebook
+from template import ROOT
 
 FIGURE = "from bike_demand.ops.runs import record\nrecord(twice=2 * number)"
 NUMBER = "number: int = 1  # to be doubled"
@@ -185,6 +187,17 @@ def test_a_secret_is_seen_nowhere(project: Project, write: Write, engine: str) -
     assert kept(project)[0]["error"] == "AssertionError: **********"
     short = project.run("job", "run", name, "-p", "token=short", code=2)
     assert "6 characters at least" in short and "=short" not in short
+
+
+def test_the_documented_calls_are_understood(project: Project) -> None:
+    text = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+    calls = [shlex.split(line, comments=True)[1:] for line in re.findall(r"^    (job .*)", text, re.MULTILINE)]
+    assert len(calls) >= 15
+    script = "import json, sys; from bike_demand.ops.jobs import _parser; "
+    script += "[_parser().parse_args(call) for call in json.loads(sys.argv[1])]"
+    project.run("python", "-c", script, json.dumps(calls))
+    for page in ("run", "sweep", "params", "list", "show", "rerun", "clean"):
+        assert f"job {page}" in text and "usage" in project.run("job", page, "--help")
 
 
 # How it is executed
