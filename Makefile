@@ -4,6 +4,7 @@ PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& echo $$python && break; done)
 RUN := build/env/bin/python
+PROJECT ?= build/bike-demand
 
 .PHONY: demo test bench project home clean
 
@@ -20,11 +21,11 @@ bench: build/env/ready ## compare with peers, and measure the log: writes benchm
 	$(RUN) benchmarks/jobs.py
 	$(RUN) benchmarks/log.py
 
-project: build/env/ready ## a project to edit, in build/bike-demand
+project: build/env/ready ## projects to edit, in build/bike-demand and build/late-parcels
 	$(RUN) tests/template.py bake build
 
-home: build/env/ready ## bring what was edited in build/bike-demand back into the template
-	$(RUN) tests/template.py home build/bike-demand
+home: build/env/ready ## bring back what was edited in build/bike-demand, or PROJECT=build/late-parcels
+	$(RUN) tests/template.py home $(PROJECT)
 
 build/env/ready: tests/requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none is on the PATH."; exit 1; }

@@ -2,8 +2,17 @@
 
 import pprint
 import runpy
+import shutil
 import subprocess
 from pathlib import Path
+
+
+def take_the_chapters_of_the_task() -> None:
+    """Lay the chapters of a classification over those of a regression, if that is the task."""
+    classification = Path("classification")
+    if "{{cookiecutter.task}}" == "classification":
+        shutil.copytree(classification, ".", dirs_exist_ok=True)
+    shutil.rmtree(classification)
 
 
 def rewrap_index() -> None:
@@ -21,6 +30,7 @@ def git(*words: str) -> bool:
         return False
 
 
+take_the_chapters_of_the_task()
 rewrap_index()
 if git("config", "user.name") and git("config", "user.email") and git("init", "--initial-branch=main"):
     git("add", "--all")
@@ -28,6 +38,6 @@ if git("config", "user.name") and git("config", "user.email") and git("init", "-
 print(
     """
 cd {{cookiecutter.project}} && uv sync            (or: python -m venv .venv, then .venv/bin/pip install -e ".[dev]")
-uv run job run tour                 trains, packages, serves, and shows the record
+uv run job run tour                 a year in the life of a model, in some minutes
 uv run jupyter lab                  opens the notebooks; README.md says who edits which""".lstrip("\n")
 )

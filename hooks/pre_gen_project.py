@@ -37,7 +37,8 @@ TAKEN = set(
     watchfiles wcwidth webcolors webencodings websocket websocket_client wheel wrapt wsproto yaml yarl zict zmq
     """.split()
 )
-TAKEN |= {"build", "dist", "docs", "etc", "hooks", "iolog", "job", "nbs", "runs", "setup", "test", "tests"}
+TAKEN |= {"build", "classification", "dist", "docs", "etc", "hooks", "iolog", "job", "models", "nbs", "runs", "setup"}
+TAKEN |= {"test", "tests"}
 TAKEN |= {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 TAKEN |= set(sys.stdlib_module_names)
 

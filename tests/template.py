@@ -1,6 +1,6 @@
 """Bake a project from the template, show it at work, and bring home what was edited in it.
 
-python tests/template.py bake build               makes build/bike-demand from the defaults
+python tests/template.py bake build               makes build/bike-demand and build/late-parcels from the defaults
 python tests/template.py home build/bike-demand   puts its notebooks and modules back into the template
 python tests/template.py demo build/demo          bakes a project there, installs it, and runs its tour
 """
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 from cookiecutter.exceptions import OutputDirExistsException
@@ -18,13 +19,8 @@ from cookiecutter.main import cookiecutter
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "{{cookiecutter.project}}"
-DEFAULTS = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 PROJECT, PACKAGE = "bike-demand", "bike_demand"
-PLACEHOLDERS = {
-    DEFAULTS["description"]: "{{cookiecutter.__description}}",
-    PACKAGE: "{{cookiecutter.package}}",
-    PROJECT: "{{cookiecutter.project}}",
-}
+PROJECTS = {"regression": PROJECT, "classification": "late-parcels"}
 
 
 def bake(into: Path, **answers: str) -> Path:
@@ -45,40 +41,57 @@ def edited_files(project: Path, package: str) -> dict[Path, Path]:
     }
 
 
-def with_placeholders(text: str, name: Path) -> str:
+def with_placeholders(text: str, name: Path, project: Path) -> str:
     """Put the placeholders back into a baked file; raises `ValueError` for text that Jinja would take for its own."""
+    description = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]["description"]
+    placeholders = {
+        description: "{{cookiecutter.__description}}",
+        project.name.replace("-", "_"): "{{cookiecutter.package}}",
+        project.name: "{{cookiecutter.project}}",
+    }
     for mark in ("{{", "{%", "{#"):
         if mark in text:
             raise ValueError(
                 f"{name} holds {mark!r}, which cookiecutter would read as a placeholder: write it otherwise"
             )
-    for value, placeholder in PLACEHOLDERS.items():
+    for value, placeholder in placeholders.items():
         text = text.replace(value, placeholder)
     return text
 
 
 def bring_home(project: Path) -> list[str]:
     """Copy notebooks and modules of a baked project into the template, and prove that baking gives them back."""
-    if not (project / PACKAGE).is_dir():
-        raise ValueError(f"{project} is not baked from the defaults: it has no folder {PACKAGE}")
+    task = next((task for task, name in PROJECTS.items() if name == project.name), None)
+    if not task:
+        raise ValueError(
+            f"{project} is not baked from the defaults: those are called {' and '.join(PROJECTS.values())}"
+        )
+    package = project.name.replace("-", "_")
     home = {
-        path: with_placeholders(file.read_text(encoding="utf-8"), path)
-        for path, file in edited_files(project, PACKAGE).items()
+        path: with_placeholders(file.read_text(encoding="utf-8"), path, project)
+        for path, file in edited_files(project, package).items()
     }
-    there = edited_files(TEMPLATE, "{{cookiecutter.package}}")
+    into = TEMPLATE
+    if task == "classification":  # only what differs from a regression's chapters
+        basis = edited_files(TEMPLATE, "{{cookiecutter.package}}")
+        if missing := basis.keys() ^ home.keys():
+            raise ValueError(f"both tasks have the same chapters, but not {', '.join(map(str, missing))}")
+        home = {path: text for path, text in home.items() if text != basis[path].read_text(encoding="utf-8")}
+        into = TEMPLATE / "classification"
+    there = edited_files(into, "{{cookiecutter.package}}")
     changed = []
     for path in there.keys() - home.keys():
         there[path].unlink()
         changed.append(f"deleted {path}")
     for path, text in home.items():
-        file = TEMPLATE / path
+        file = into / path
         if path not in there or file.read_text(encoding="utf-8") != text:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8", newline="\n")
             changed.append(f"brought {path}")
     with tempfile.TemporaryDirectory() as folder:
-        again = edited_files(bake(Path(folder)), PACKAGE)
-        for path, file in edited_files(project, PACKAGE).items():
+        again = edited_files(bake(Path(folder), task=task), package)
+        for path, file in edited_files(project, package).items():
             if again[path].read_bytes() != file.read_bytes():
                 raise ValueError(f"{path} does not come back from the template as it was")
     return sorted(changed)
@@ -131,7 +144,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["bake", into]:
             try:
-                print(bake(Path(into)))
+                print(*(bake(Path(into), task=task) for task in PROJECTS), sep="\n")
             except OutputDirExistsException:
                 sys.exit(f"{into} holds a project already: bring its edits home or remove it, then bake again")
         case ["home", project]:

@@ -9,15 +9,17 @@ from pathlib import Path
 import nbformat
 import pytest
 import template
-from template import ROOT, TEMPLATE, bake, copy_of_the_template
+from template import PACKAGE, PROJECTS, ROOT, TEMPLATE, bake, copy_of_the_template
 
 FILES = """
     .gitignore LICENSE README.md champion.json pyproject.toml
     etc/jupyter/jupyter_server_config.json
-    nbs/00_data.ipynb nbs/01_train.ipynb nbs/02_service.ipynb nbs/tour.ipynb
+    nbs/00_data.ipynb nbs/01_train.ipynb nbs/02_service.ipynb nbs/03_drift.ipynb nbs/04_backtest.ipynb
+    nbs/05_promote.ipynb nbs/tour.ipynb
     nbs/ops/contract.ipynb nbs/ops/engine.ipynb nbs/ops/gate.ipynb nbs/ops/iolog.ipynb nbs/ops/jobs.ipynb
     nbs/ops/jupyter.ipynb nbs/ops/recorder.ipynb nbs/ops/registry.ipynb nbs/ops/runs.ipynb
-    bike_demand/__init__.py bike_demand/_modidx.py bike_demand/data.py bike_demand/model.py bike_demand/service.py
+    bike_demand/__init__.py bike_demand/_modidx.py bike_demand/backtest.py bike_demand/data.py bike_demand/drift.py
+    bike_demand/model.py bike_demand/service.py
     bike_demand/ops/__init__.py bike_demand/ops/contract.py bike_demand/ops/engine.py bike_demand/ops/gate.py
     bike_demand/ops/iolog.py bike_demand/ops/jobs.py bike_demand/ops/jupyter.py bike_demand/ops/recorder.py
     bike_demand/ops/registry.py bike_demand/ops/runs.py
@@ -30,14 +32,16 @@ def files(project: Path) -> list[Path]:
     return [path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts]
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that nobody has touched."""
-    return bake(tmp_path_factory.mktemp("fresh"))
+@pytest.fixture(scope="module", params=PROJECTS)
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that nobody has touched, of either task."""
+    return bake(tmp_path_factory.mktemp("fresh"), task=request.param)
 
 
 def test_exactly_these_files(fresh: Path) -> None:
-    assert sorted(path.relative_to(fresh).as_posix() for path in files(fresh)) == sorted(FILES)
+    package = fresh.name.replace("-", "_")
+    expected = sorted(name.replace(PACKAGE, package) for name in FILES)
+    assert sorted(path.relative_to(fresh).as_posix() for path in files(fresh)) == expected
     assert len(FILES) <= 45
     assert not [name for name in FILES if re.search(r'[<>:"|?*\\]', name)], "Windows has no such names"
 
@@ -49,10 +53,11 @@ def test_nothing_of_the_template_is_left(fresh: Path) -> None:
         assert "daybook" not in text.lower(), path
 
 
-def test_no_name_of_the_default_project_is_left(tmp_path: Path) -> None:
-    project = bake(tmp_path, project="a-much-longer-name-for-a-small-project", description="Other.")
+@pytest.mark.parametrize("task", PROJECTS)
+def test_no_name_of_the_default_project_is_left(task: str, tmp_path: Path) -> None:
+    project = bake(tmp_path, task=task, project="a-much-longer-name-for-a-small-project", description="Other.")
     for path in files(project):
-        assert not re.search(r"bike.demand\b", path.read_text(encoding="utf-8")), path
+        assert not re.search(r"bike.demand\b|late.parcels\b", path.read_text(encoding="utf-8")), path
 
 
 def test_template_notebooks_open_as_they_lie() -> None:
@@ -63,17 +68,26 @@ def test_template_notebooks_open_as_they_lie() -> None:
         assert marks <= {"{{cookiecutter.package}}", "{{cookiecutter.project}}", "{{cookiecutter.__description}}"}, path
 
 
+def test_the_tasks_share_all_code_but_data_and_model() -> None:
+    own = sorted((TEMPLATE / "classification").rglob("*.ipynb"))
+    assert [path.name for path in own[:2]] == ["00_data.ipynb", "01_train.ipynb"]
+    for path in own[2:]:
+        sources = [
+            [cell.source for cell in nbformat.read(folder / "nbs" / path.name, as_version=4).cells]
+            for folder in (TEMPLATE, TEMPLATE / "classification")
+        ]
+        assert sources[0] == sources[1], f"{path.name} differs by more than its outputs"
+
+
 def test_home_gives_back_what_was_baked(fresh: Path) -> None:
     assert template.bring_home(fresh) == []
 
 
-def test_home_restores_placeholders_and_refuses_marks() -> None:
-    name = Path("x.ipynb")
-    assert template.with_placeholders("from bike_demand.data import Row", name).startswith(
-        "from {{cookiecutter.package}}."
-    )
+def test_home_restores_placeholders_and_refuses_marks(fresh: Path) -> None:
+    name, line = Path("x.ipynb"), f"from {fresh.name.replace('-', '_')}.data import Row"
+    assert template.with_placeholders(line, name, fresh).startswith("from {{cookiecutter.package}}.")
     with pytest.raises(ValueError, match="write it otherwise"):
-        template.with_placeholders('f"{{x}}"', name)
+        template.with_placeholders('f"{{x}}"', name, fresh)
 
 
 def test_home_wants_a_default_project(tmp_path: Path) -> None:
@@ -107,7 +121,8 @@ def test_no_commit_and_no_complaint_otherwise(tmp_path: Path, path: str) -> None
     assert len(said.strip().splitlines()) == 3
 
 
-def test_cruft_creates_the_same_project(fresh: Path, tmp_path: Path) -> None:
+def test_cruft_creates_the_same_project(tmp_path: Path) -> None:
+    fresh = bake(tmp_path / "plain")
     clone = copy_of_the_template(tmp_path / "clone")
     command = [sys.executable, "-m", "cruft", "create", "--no-input", "--output-dir", str(tmp_path), str(clone)]
     subprocess.run(command, check=True, capture_output=True)

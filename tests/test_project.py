@@ -207,9 +207,13 @@ def test_the_champion_is_served(project: Project, edited: Callable) -> None:
 
 def test_the_tour_on_the_sample(project: Project) -> None:
     project.run("job", "run", "tour")
-    _, run = last_run(project, "tour")
-    assert run["figures"]["answered"] == run["figures"]["recorded"] > 8000
-    assert run["figures"]["frozen_mae"] > 3 * run["figures"]["trained_mae"], "a model of 2011 must not know 2012"
+    home, run = last_run(project, "tour")
+    figures = run["figures"]
+    assert figures["answered"] == figures["recorded"] > 8000
+    assert figures["promoted"] >= 3 and figures["loop_mae"] < 0.8 * figures["frozen_mae"]
+    assert len(list(home.glob("runs/drift/*/report.html"))) == 12
+    assert not project.status(), "the tour leaves the project as it was"
+    assert (home / "champion.json").read_text() != (project.root / "champion.json").read_text()
 
 
 def test_the_tour_on_the_real_file(project: Project) -> None:
@@ -217,9 +221,25 @@ def test_the_tour_on_the_real_file(project: Project) -> None:
         pytest.skip("the real data set is not here")
     hours = sum(line.split(",")[1].startswith("2012") for line in REAL.read_text().splitlines())
     project.run("job", "run", "tour", "-p", f"source={REAL}")
-    _, run = last_run(project, "tour")
+    home, run = last_run(project, "tour")
     assert run["figures"]["answered"] == run["figures"]["recorded"] == hours == 8734
-    assert 61 < run["figures"]["frozen_mae"] < 111
+    figures = run["figures"]
+    monthly = [json.loads(path.read_text()) for path in sorted(home.glob("runs/backtest/*/decision.json"))]
+    assert monthly[0]["in_service"] > 1.5 * monthly[0]["when_made"], "a model of 2011 does not know January 2012"
+    assert 61 < figures["frozen_mae"] < 111
+    assert figures["promoted"] >= 3 and figures["loop_mae"] < 0.75 * figures["frozen_mae"]
+
+
+def test_the_tour_of_a_classification(tmp_path: Path) -> None:
+    parcels = settle(bake(tmp_path / "parcels", task="classification"), tmp_path / "settings")
+    parcels.run("nbdev-test")
+    pass_the_gate(parcels, "late_parcels")
+    parcels.run("pytest")
+    parcels.run("job", "run", "tour")
+    _, run = last_run(parcels, "tour")
+    figures = run["figures"]
+    assert figures["answered"] == figures["recorded"] == 366 * 24
+    assert figures["promoted"] >= 1 and figures["loop_log_loss"] < 0.98 * figures["frozen_log_loss"]
 
 
 def test_uci_is_downloaded_and_held_against_the_contract(project: Project, tmp_path: Path) -> None:

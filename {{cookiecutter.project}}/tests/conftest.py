@@ -12,8 +12,8 @@ import httpx
 import pandas as pd
 import pytest
 
-from {{cookiecutter.package}}.data import MODEL_NAME, TARGET, Row, load
-from {{cookiecutter.package}}.model import features, make_estimator
+from {{cookiecutter.package}}.data import MODEL_NAME, Row, load
+from {{cookiecutter.package}}.model import fit
 from {{cookiecutter.package}}.ops import registry
 
 
@@ -27,8 +27,7 @@ def frame() -> pd.DataFrame:
 def model(frame: pd.DataFrame) -> str:
     """Tag of a small model, the latest in a store of its own."""
     registry.use_temporary_store()
-    estimator = make_estimator(max_iter=20).fit(features(frame), frame[TARGET])
-    return registry.save(MODEL_NAME, estimator, Row, frame, labels={}, metadata={})
+    return registry.save(MODEL_NAME, fit(frame), Row, frame, labels={}, metadata={})
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from {{cookiecutter.package}}.data import MODEL_NAME, Row
-from {{cookiecutter.package}}.model import features, load_model
+from {{cookiecutter.package}}.model import load_model, predict
 from {{cookiecutter.package}}.ops import iolog
 
 
@@ -28,7 +28,8 @@ def entry(log: Path, request_id: str) -> dict:
 def test_answers_what_the_model_says(service: httpx.Client, rows: list[dict], frame: pd.DataFrame, model: str) -> None:
     answer = service.post("/predict", json={"rows": rows}).raise_for_status().json()
     assert answer["model"] == model
-    assert answer["predictions"] == load_model(model).predict(features(frame.head(24))).tolist()
+    assert answer["predictions"] == predict(load_model(model), frame.head(24)).tolist()
+    assert service.get("/model/").json() == {"model": model, "bento": None}
 
 
 def test_every_answer_is_on_record_before_it_arrives(service: httpx.Client, rows: list[dict], log: Path) -> None:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['settings', 'log_settings', 'redaction', 'columns', 'answered_by', 'Settings', 'Answer', 'Receipt', 'Service',
-           'log_folder', 'is_no_refusal']
+           'log_folder', 'is_no_refusal', 'which_model']
 
 # %% ../nbs/02_service.ipynb #22814bc9
 import functools
@@ -21,7 +21,8 @@ import psutil
 from annotated_types import Len
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.types import Receive, Scope, Send
 
 from .data import MODEL_NAME, Row
 from .ops import recorder, registry
@@ -68,7 +69,7 @@ class Answer(BaseModel):
 
     request_id: str
     model: str  # name:version
-    predictions: list[float]  # one for each row, in their order: rentals an hour
+    predictions: list[float]  # one for each row, in their order
 
 
 class Receipt(BaseModel):
@@ -90,16 +91,16 @@ class Service:
     model = bentoml.models.BentoModel(registry.served(MODEL_NAME))  # `bentoml build` puts it into the bento
 
     def __init__(self) -> None:
-        from {{cookiecutter.package}}.model import features, load_model
+        from {{cookiecutter.package}}.model import load_model, predict
 
-        self.features = features
+        self.predict_columns = predict
         self.tag, _ = answered_by()
         self.estimator = load_model(self.tag)
 
     @bentoml.api(route="/predict")
     async def predict(self, rows: Annotated[list[Row], Len(1, 10_000)]) -> Answer:
         "One prediction for each row, in their order."
-        predictions = self.estimator.predict(self.features(columns(rows))).tolist()
+        predictions = self.predict_columns(self.estimator, columns(rows)).tolist()
         return Answer(request_id=recorder.request_id.get(), model=self.tag, predictions=predictions)
 
     @bentoml.api(route="/actuals")
@@ -124,6 +125,12 @@ def is_no_refusal(
     return not (isinstance(error, ValidationError) and error.title == "Input")
 
 
+async def which_model(scope: Scope, receive: Receive, send: Send) -> None:
+    "Tags of the model that answers, and of the bento that it came in."
+    model, bento = answered_by()
+    await JSONResponse({"model": model, "bento": bento})(scope, receive, send)
+
+
 logging.getLogger("bentoml._internal.server.http_app").addFilter(is_no_refusal)
 redaction = recorder.Redaction(Row, log_settings.hash_key)
 if sys.argv[1:2] == ["serve"]:  # `bentoml build` and the tests need no key
@@ -139,3 +146,4 @@ Service.add_asgi_middleware(
 )
 Service.add_asgi_middleware(Gate, max_body=settings.max_body, seconds=settings.timeout, key=settings.api_key)
 Service.mount_asgi_app(RedirectResponse("/"), path="/docs")
+Service.mount_asgi_app(which_model, path="/model")

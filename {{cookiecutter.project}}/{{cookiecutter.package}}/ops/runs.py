@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SECRET', 'STYLE', 'JobError', 'Parameter', 'parameters', 'nearest', 'checked', 'split', 'record', 'recorded',
-           'run_id', 'git_commit', 'notebook_sha256', 'code_sha256', 'inputs_sha256', 'Store', 'Run', 'new_id',
-           'all_runs', 'latest', 'find_run', 'number', 'table', 'exporter', 'report']
+           'run_id', 'run_folder', 'keep', 'git_commit', 'notebook_sha256', 'code_sha256', 'inputs_sha256', 'Store',
+           'Run', 'new_id', 'all_runs', 'latest', 'find_run', 'number', 'table', 'exporter', 'report']
 
 # %% ../../nbs/ops/runs.ipynb #7d463dc0
 import ast
@@ -21,6 +21,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -171,12 +172,13 @@ def record(
     *,
     model: str | None = None,  # tag of the model that this run saved
     data: str | None = None,  # fingerprint of the data that it read
+    alarm: str | None = None,  # what somebody has to look at; `job run` then exits with 3
     **figures: float,  # what was measured
 ) -> None:
     "Hand the results of a job over; shown where it is called."
     from IPython.display import display
 
-    given = {name: value for name, value in {"model": model, "data": data}.items() if value is not None}
+    given = {name: value for name, value in {"model": model, "data": data, "alarm": alarm}.items() if value is not None}
     figures = {name: float(value) if not isinstance(value, int) else value for name, value in figures.items()}
     entry = given | {"figures": list(figures.items())}  # notebooks sort the keys of a mapping
     shown = given | {name: round(value, 4) for name, value in figures.items()}
@@ -186,9 +188,9 @@ def record(
 
 def recorded(
     cells: Sequence[Mapping[str, Any]],  # of an executed notebook
-) -> dict[str, Any]:  # model, data, figures
+) -> dict[str, Any]:  # model, data, alarm, figures
     "All that the cells handed over; the last word counts."
-    result: dict[str, Any] = {"model": None, "data": None, "figures": {}}
+    result: dict[str, Any] = {"model": None, "data": None, "alarm": None, "figures": {}}
     for cell in cells:
         for output in cell.get("outputs", ()):
             entry = dict(output.get("data", {}).get(_mime, {}))
@@ -200,6 +202,21 @@ def recorded(
 def run_id() -> str | None:
     "The id of the run that this notebook is executed in; None outside a job."
     return os.environ.get("JOB_RUN_ID")
+
+
+@cache
+def run_folder() -> Path:
+    "The folder of this run; outside a job, a temporary one."
+    return Path(os.environ.get("JOB_RUN_FOLDER") or tempfile.mkdtemp(prefix="run-"))
+
+
+def keep(
+    name: str,  # of a file
+    content: Mapping[str, Any],  # what JSON can hold
+) -> None:
+    "Put a JSON file into the folder of this run, beside `run.json`."
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    (run_folder() / name).write_text(f"{text}\n", encoding="utf-8")
 
 
 def git_commit() -> str | None:  # 40 hexadecimal digits, with "-dirty" if files have changed since
@@ -352,6 +369,7 @@ class Run:
     notebook_sha256: str = ""
     data: str | None = None  # fingerprint of the data that it read
     error: str | None = None  # type and message of what went wrong
+    alarm: str | None = None  # what somebody has to look at
     code_sha256: str = ""
     inputs_sha256: str = ""  # notebook, code, parameters, and the files that these name
     engine: str = "kernel"
@@ -478,7 +496,9 @@ def report(
     "The executed notebook as one HTML page, headed by what `run.json` says."
     page, _ = exporter().from_filename(str(notebook))
     facts = {"status": run.status, "started": f"{run.start[:19]} UTC", "seconds": run.seconds, "run": run.id}
-    facts |= {name: value for name, value in {"model": run.model, "error": run.error}.items() if value}
+    facts |= {
+        name: value for name, value in {"model": run.model, "alarm": run.alarm, "error": run.error}.items() if value
+    }
     figures = {name: number(value) for name, value in run.figures.items()}
     tables = [table(run.job, facts), table("parameters", run.parameters), table("figures", figures)]
     button = "<button onclick=\"document.body.classList.toggle('code')\">code</button>"

@@ -1,0 +1,519 @@
+"""Measure drift and backtest over a long log, drift beside Evidently and NannyML, and write benchmarks/loop.md.
+
+build/env/bin/python benchmarks/loop.py [--rounds N] [--rows N] [--project PATH]
+
+It bakes and installs a project under build/bench, makes an environment for each peer, and runs itself with their
+Pythons. With --project it takes a project that is installed already, and the peers' environments of the time before.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+BENCH = HERE.parent / "build" / "bench" / "loop"
+PEERS = {  # Evidently does not work with pandas 3, and NannyML does not ask for statsmodels
+    "evidently": ("evidently", "pandas<3", "pyarrow"),
+    "nannyml": ("nannyml", "pyarrow", "statsmodels"),
+}
+REFERENCE = 50_000  # rows
+FLOATS = [f"x{number}" for number in range(7)]
+NUMBERS, CATEGORIES = [*FLOATS, "number"], ["flag", "category"]
+SHIFTED = {"x1", "x4", "category"}
+SHIFT = 0.8  # standard deviations
+SHARES = (0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.04, 0.01)
+START = date(1800, 1, 1)  # of the hours to backtest: one occurs once, so a million of them is more than a century
+ASKED = datetime(2012, 7, 1, tzinfo=UTC)
+
+
+def sample(dice: "np.random.Generator", n: int, is_shifted: bool) -> "pd.DataFrame":
+    """Rows of ten features; in a window that is shifted, three of them are."""
+    import numpy as np
+    import pandas as pd
+
+    by = SHIFT * is_shifted
+    first = SHARES[0] * (1 + is_shifted)
+    rest = [share * (1 - first) / (1 - SHARES[0]) for share in SHARES[1:]]
+    return pd.DataFrame(
+        {
+            "x0": dice.normal(size=n),
+            "x1": dice.normal(size=n) + by,
+            "x2": dice.lognormal(0, 0.5, n),
+            "x3": dice.random(n),
+            "x4": dice.gamma(4, 1, n) + 2 * by,
+            "x5": dice.beta(2, 5, n),
+            "x6": dice.laplace(size=n),
+            "number": dice.poisson(12, n),
+            "flag": dice.random(n) < 0.3,
+            "category": np.array([f"group {number}" for number in range(8)])[dice.choice(8, n, p=[first, *rest])],
+        }
+    )
+
+
+def contract() -> type:
+    """The contract of those rows."""
+    from pydantic import create_model
+
+    kinds = dict.fromkeys(FLOATS, float) | {"number": int, "flag": bool, "category": str}
+    return create_model("Features", **{name: (kind, ...) for name, kind in kinds.items()})
+
+
+def fill_drift(folder: Path, rows: int) -> None:
+    """A reference, and a log as the project writes it, a file a day."""
+    import numpy as np
+    from bike_demand.ops import iolog
+
+    dice, row, part = np.random.default_rng(0), contract(), min(50_000, rows // 20)
+    folder.mkdir(parents=True)
+    sample(dice, REFERENCE, False).to_parquet(folder / "reference.parquet", index=False)
+    for number, first in enumerate(range(0, rows, part)):
+        frame = sample(dice, min(part, rows - first), True)
+        iolog.backfill(frame, dice.random(len(frame)), "features:1", row, ASKED + timedelta(number), folder=folder)
+
+
+def hours(rows: int) -> Iterator["pd.DataFrame"]:
+    """The project's sample again and again, two years later each time."""
+    import pandas as pd
+    from bike_demand.data import KEY, load
+
+    frame = load()
+    day = pd.to_datetime(frame["dteday"])
+    step = (day.max() - day.min()).days + 1
+    for turn, first in enumerate(range(0, rows, len(frame))):
+        moved = frame.assign(dteday=day - day.min() + pd.Timestamp(START) + pd.Timedelta(days=turn * step))
+        assert not moved.duplicated(list(KEY)).any()
+        yield moved.head(rows - first)
+
+
+def save_models() -> list[str]:
+    """Tags of a champion and a candidate."""
+    from bike_demand import data, model
+    from bike_demand.ops import registry
+
+    frame = data.load()
+    made = [model.fit(frame, max_iter=trees) for trees in (100, 60)]
+    return [registry.save(data.MODEL_NAME, one, data.Row, frame, {}, {"last_day": "1799-12-31"}) for one in made]
+
+
+def fill_backtest(folder: Path, rows: int) -> None:
+    """A log that the champion has answered, truths for four of five rows, and two models."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from bike_demand.data import KEY, TARGET, Row
+    from bike_demand.model import load_model, predict
+    from bike_demand.ops import iolog
+
+    folder.mkdir(parents=True)
+    tags = save_models()
+    (folder / "models.json").write_text(json.dumps(tags), encoding="utf-8")
+    champion, writer, seen = load_model(tags[0]), None, 0
+    for number, frame in enumerate(hours(rows)):
+        given = frame[list(Row.model_fields)]
+        asked = ASKED + timedelta(number)
+        iolog.backfill(given, predict(champion, given), tags[0], Row, asked, folder=folder)
+        known = frame[[(seen + position) % 5 != 0 for position in range(len(frame))]]
+        seen += len(frame)
+        received = known["dteday"].dt.tz_localize("UTC") + pd.Timedelta(days=2)
+        labels = pa.Table.from_pandas(known[[*KEY, TARGET]].assign(received=received), preserve_index=False)
+        writer = writer or pq.ParquetWriter(folder / "labels.parquet", labels.schema)
+        writer.write_table(labels)
+    writer.close()
+
+
+def memory(line: str) -> float:
+    """Memory of this process in MB: VmRSS what it has, VmHWM what it had at most."""
+    [found] = [text for text in Path("/proc/self/status").read_text().splitlines() if text.startswith(line)]
+    return int(found.split()[1]) / 1024
+
+
+class Meter:
+    """Seconds and peak memory of one step after another; what is held when it is made is the imports."""
+
+    def __init__(self) -> None:
+        self.imports, self.seconds, self.peaks = memory("VmRSS"), {}, {}
+
+    def __call__(self, name: str, work: Callable[[], Any]) -> Any:
+        """Take a step; return what it returns."""
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        began = time.perf_counter()
+        result = work()
+        self.seconds[name], self.peaks[name] = time.perf_counter() - began, memory("VmHWM")
+        return result
+
+    def found(self, *packages: str, **other: Any) -> dict[str, Any]:
+        """All of it."""
+        return {
+            "seconds": sum(self.seconds.values()),
+            "steps": self.seconds,
+            "imports": self.imports,
+            "peaks": self.peaks,
+            "peak": max(self.peaks.values()),
+            "versions": {name: version(name) for name in packages},
+            **other,
+        }
+
+
+def drift_with_daybook(folder: Path) -> dict[str, Any]:
+    """Read and compare as the project does."""
+    import duckdb
+    from bike_demand import drift
+    from bike_demand.ops import iolog
+
+    kinds = drift.comparable(contract())
+    assert kinds == dict.fromkeys(NUMBERS, "number") | dict.fromkeys(CATEGORIES, "category"), kinds
+    meter = Meter()
+
+    def work() -> list[drift.Change]:
+        window = iolog.predictions(model="features", folder=folder)
+        return drift.compare(duckdb.read_parquet(str(folder / "reference.parquet")), window, kinds)
+
+    changes = meter("compare", work)
+    flagged = {change.name: [] for change in changes if change.reasons}
+    return meter.found("duckdb", "pandas", "pyarrow", rows=changes[0].rows, flagged=flagged)
+
+
+def with_pandas(folder: Path) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    """Reference and window, of the log only the features."""
+    import pandas as pd
+
+    window = pd.read_parquet(folder / "predictions" / "model=features", columns=[*NUMBERS, *CATEGORIES])
+    return pd.read_parquet(folder / "reference.parquet"), window
+
+
+def drift_with_evidently(folder: Path) -> dict[str, Any]:
+    """Read with pandas, and compare as Evidently's preset does."""
+    import pyarrow.dataset  # noqa: F401
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    definition = DataDefinition(numerical_columns=NUMBERS, categorical_columns=CATEGORIES)
+    meter = Meter()
+
+    def work() -> tuple[int, dict[str, Any]]:
+        reference, window = (Dataset.from_pandas(frame, data_definition=definition) for frame in with_pandas(folder))
+        return len(window.as_dataframe()), Report([DataDriftPreset()]).run(window, reference).dict()
+
+    rows, report = meter("compare", work)
+    metrics = {one["config"]["column"]: one for one in report["metrics"] if "column" in one["config"]}
+    assert metrics.keys() == {*NUMBERS, *CATEGORIES}
+    flagged = {name: [] for name, one in metrics.items() if one["value"] >= one["config"]["threshold"]}
+    return meter.found("evidently", "pandas", rows=rows, flagged=flagged)
+
+
+def drift_with_nannyml(folder: Path) -> dict[str, Any]:
+    """Read with pandas, and compare as NannyML does, which looks at ten chunks; most of them decide."""
+    import pyarrow.dataset  # noqa: F401
+    from nannyml import UnivariateDriftCalculator
+
+    meter = Meter()
+
+    def work() -> tuple[int, "pd.DataFrame"]:
+        reference, window = with_pandas(folder)
+        calculator = UnivariateDriftCalculator(
+            column_names=[*NUMBERS, *CATEGORIES],
+            treat_as_numerical=NUMBERS,
+            treat_as_categorical=CATEGORIES,
+            continuous_methods=["jensen_shannon", "wasserstein", "kolmogorov_smirnov"],
+            categorical_methods=["jensen_shannon", "chi2"],
+        )
+        return len(window), calculator.fit(reference).calculate(window).filter(period="analysis").to_df()
+
+    rows, found = meter("compare", work)
+    alerts: dict[str, dict[str, bool]] = {}
+    for name, method, what in found.columns:
+        if what == "alert":
+            alerts.setdefault(name, {})[method] = bool(found[name, method, what].mean() > 0.5)
+    flagged = {
+        name: [] if all(methods.values()) else [method for method, is_alert in methods.items() if is_alert]
+        for name, methods in alerts.items()
+        if any(methods.values())
+    }
+    return meter.found("nannyml", "pandas", rows=rows, flagged=flagged)
+
+
+def backtest(folder: Path) -> dict[str, Any]:
+    """Join, replay and judge, as the project's backtest does, over all days."""
+    import skops.io  # noqa: F401
+    from bike_demand import backtest as chapter
+
+    champion, candidate = json.loads((folder / "models.json").read_bytes())
+    columns = {"champion": champion, "candidate": candidate}
+    place = str(folder)
+    meter = Meter()
+    everything, facts = meter(
+        "`with_truths`", lambda: chapter.with_truths(labels=str(folder / "labels.parquet"), folder=place)
+    )
+    window, *_ = meter("`judged_window`", lambda: chapter.judged_window(everything, START, None, 0))
+    scored = meter("`replay` of two models", lambda: chapter.replay(window, columns, folder))
+    days = meter("`by_day`", lambda: chapter.by_day(scored, [*columns, "prediction"]))
+    meter("`compared`", lambda: chapter.compared(days, "champion", {"candidate": candidate}, 1000, 0.02))
+    total = meter("`figures`", lambda: chapter.figures(window))
+    assert total["n"].sum() == days["n"].sum() == facts["with_truth"]
+    assert chapter.reproduces(scored, champion) == facts["with_truth"]
+    return meter.found(rows=facts["predictions"], truths=facts["with_truth"], days=len(days))
+
+
+WORK = {
+    work.__name__: work
+    for work in (fill_drift, fill_backtest, drift_with_daybook, drift_with_evidently, drift_with_nannyml, backtest)
+}
+
+
+class Bench:
+    """The Pythons of the project and of its peers, and what they work on."""
+
+    def __init__(self, project: Path | None) -> None:
+        sys.path.insert(0, str(HERE.parent / "tests"))
+        from template import bake, environment, install
+
+        self.data = BENCH / "data"
+        shutil.rmtree(self.data if project else BENCH, ignore_errors=True)
+        self.project = project.resolve() if project else bake(BENCH)
+        own = self.project / ".venv" / "bin" if project else install(self.project)
+        self.pythons = {"daybook": own / "python"}
+        self.settings = environment(
+            BENTOML_HOME=str(self.data / "bentoml"), DO_NOT_TRACK="1", NML_DISABLE_USAGE_LOGGING="1"
+        )
+        for name, packages in PEERS.items():
+            self.pythons[name] = BENCH / name / own.name / "python"
+            if not self.pythons[name].exists():
+                self.install(BENCH / name, packages)
+        self.data.mkdir(parents=True)
+
+    def install(self, folder: Path, packages: tuple[str, ...]) -> None:
+        """An environment of its own."""
+        uv = [sys.executable, "-m", "uv"]
+        for words in (
+            ["venv", "--quiet", "--python", sys.executable, folder],
+            ["pip", "install", "--quiet", "--python", folder, *packages],
+        ):
+            subprocess.run([*uv, *words], env=self.settings, check=True)
+
+    def run(self, who: str, work: str, folder: str, rows: int = 0) -> dict[str, Any]:
+        """Do some work in a process of its own; raises with what it said if it fails."""
+        words = [self.pythons[who], Path(__file__).resolve(), "--work", work, "--folder", self.data / folder]
+        done = subprocess.run(
+            [*words, "--rows", str(rows)], cwd=self.project, env=self.settings, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"{who}, {work}: {done.stdout[-1000:]}{done.stderr[-3000:]}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+Found = dict[str, list[dict[str, Any]]]
+
+
+def measure(ways: dict[str, Callable[[], dict[str, Any]]], rounds: int) -> Found:
+    """What each way found, round by round, all ways in each round, forwards and backwards."""
+    found: Found = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in sorted(ways, key=list(ways).index, reverse=bool(turn % 2)):
+            found[name].append(one := ways[name]())
+            print(f"{name}: {one['seconds']:.2f} s, {one['peak']:.0f} MB", flush=True)
+    return found
+
+
+def taken(one: dict[str, Any]) -> float:
+    """Memory at the peak, beyond the imports, in MB."""
+    return one["peak"] - one["imports"]
+
+
+def ratios(own: list[dict[str, Any]], other: list[dict[str, Any]], what: Callable[[dict], float]) -> list[float]:
+    """How many times as much the other took, round by round."""
+    return [what(one) / what(mine) for mine, one in zip(own, other, strict=True)]
+
+
+def seconds(one: dict[str, Any]) -> float:
+    """Of reading and computing."""
+    return one["seconds"]
+
+
+def drift_table(found: Found) -> str:
+    """Time and memory of each way, and how often they are the first one's."""
+    lines = ["| way | rows | seconds | ratio | MB at the peak, beyond imports | ratio | MB with imports |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    own, *_ = found.values()
+    for name, all_ in found.items():
+        both = [ratios(own, all_, what) for what in (seconds, taken)]
+        spread = [f"{median(times):.1f} ({min(times):.1f} to {max(times):.1f})" for times in both]
+        middle = [f"{median(map(what, all_)):,.{digits}f}" for what, digits in ((seconds, 1), (taken, 0))]
+        peak = median(one["peak"] for one in all_)
+        cells = [name, f"{all_[0]['rows']:,}", middle[0], spread[0], middle[1], spread[1], f"{peak:,.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def is_as_planted(one: dict[str, Any]) -> bool:
+    """Whether just the columns that are shifted are flagged, by all methods."""
+    return one["flagged"].keys() == SHIFTED and not any(one["flagged"].values())
+
+
+def verdicts(found: Found) -> str:
+    """What each way flags."""
+    lines = ["| way | flags | |", "|---|---|---|"]
+    for name, (one, *_) in found.items():
+        flagged = [
+            f"`{column}`" + (f" (only by {', '.join(methods)})" if methods else "")
+            for column, methods in sorted(one["flagged"].items())
+        ]
+        verdict = "as planted" if is_as_planted(one) else "not as planted"
+        lines.append(f"| {name} | {', '.join(flagged) or 'nothing'} | {verdict} |")
+    return "\n".join(lines)
+
+
+def backtest_table(found: Found) -> str:
+    """Seconds and peak memory of each step of both sizes."""
+    lines = ["| step |", "|---|"]
+    for all_ in found.values():
+        lines[0] += f" {all_[0]['rows']:,} predictions: seconds | MB at the peak, beyond imports |"
+        lines[1] += "---:|---:|"
+    both = list(found.values())
+    for step in both[0][0]["steps"]:
+        cells = [
+            f"{median(one['steps'][step] for one in all_):.1f} | "
+            f"{median(one['peaks'][step] - one['imports'] for one in all_):,.0f}"
+            for all_ in both
+        ]
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    cells = [f"{median(map(seconds, all_)):.1f} | {median(map(taken, all_)):,.0f}" for all_ in both]
+    return "\n".join([*lines, f"| all | {' | '.join(cells)} |"])
+
+
+def aims(drifts: Found, backtests: Found) -> str:
+    """What was aimed at, and what was reached."""
+    own, many, *peers = drifts
+    best = min(peers, key=lambda name: median(map(seconds, drifts[name])))
+    faster, less = (median(ratios(drifts[own], drifts[best], what)) for what in (seconds, taken))
+    more = median(ratios(drifts[own], drifts[many], taken))
+    backtest_more = median(ratios(*backtests.values(), taken))
+    same = is_as_planted(drifts[own][0])
+    size, large = (drifts[name][0]["rows"] for name in (own, many))
+    rows = [
+        ("drift is 5 times faster than the faster peer", f"{faster:.1f} times, of {best}", faster >= 5),
+        ("it takes a third of that peer's memory", f"1 / {less:.1f}", less >= 3),
+        (f"{large:,} rows take no more memory than {size:,}", f"{more:.2f} times", more <= 1.05),
+        ("it flags what is shifted, and nothing else", "it does" if same else "it does not", same),
+        ("a backtest of twice the rows takes no more memory", f"{backtest_more:.2f} times", backtest_more <= 1.05),
+    ]
+    lines = [f"| {aim} | {measured} | {'reached' if is_met else 'missed'} |" for aim, measured, is_met in rows]
+    return "\n".join(["| aim | measured | |", "|---|---|---|", *lines])
+
+
+def machine() -> str:
+    """What this was measured on."""
+    facts = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in facts.read_text().splitlines() if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    return f"{os.cpu_count()} cores, {name}, {platform.system()} {platform.release()}"
+
+
+def versions(found: Found) -> str:
+    """What was compared."""
+    listed = [
+        f"{name} with {', '.join(f'{package} {number}' for package, number in one['versions'].items())}"
+        for name, (one, *_) in found.items()
+        if one["versions"]
+    ]
+    return "; ".join(dict.fromkeys(listed))
+
+
+def page(drifts: Found, backtests: Found, rounds: int) -> str:
+    """The page."""
+    own, *_ = drifts
+    compared = {name: all_ for name, all_ in drifts.items() if all_[0]["rows"] == drifts[own][0]["rows"]}
+    (first, *_), (second, *_) = backtests.values()
+    shifted = ", ".join(f"`{name}`" for name in sorted(SHIFTED))
+    return f"""# What drift and backtest cost
+
+Written by `benchmarks/loop.py` on {time.strftime("%-d %B %Y")}: {machine()}; Python {platform.python_version()}.
+{versions(compared)}. Each has an environment of its own: Evidently cannot be imported beside pandas 3, and NannyML
+needs statsmodels, for which it does not ask.
+
+{aims(drifts, backtests)}
+
+"No more" allows 5 %. {rounds} rounds, each way once in a round and in a process of its own, forwards and backwards.
+Figures are medians; a ratio is the median of the ratios within a round, with the smallest and the largest. Seconds are
+those of reading and computing, without imports. Memory is the largest resident set, with and without what the process
+held after its imports.
+
+## Drift
+
+A log of ten features (seven floats, an integer, a bool, a category of eight) beside a reference of {REFERENCE:,} rows.
+Daybook reads the log's Parquet files with DuckDB and compares with `drift.compare`; the others read the ten columns of
+the same files with pandas. Evidently runs its `DataDriftPreset` as it comes: Wasserstein or Jensen-Shannon distances of
+0.1 and more. NannyML computes Jensen-Shannon, Wasserstein and Kolmogorov-Smirnov of numbers, Jensen-Shannon and
+chi-squared of categories, in ten chunks, its default. Daybook computes PSI, Jensen-Shannon, Wasserstein, and the
+p-values of Kolmogorov-Smirnov or chi-squared.
+
+{drift_table(drifts)}
+
+In the log the means of `x1` and `x4` are {SHIFT} standard deviations higher, and the largest category has
+{2 * SHARES[0]:.0%} of the rows, not {SHARES[0]:.0%}; the other seven columns are as in the reference. So {shifted} are
+to be flagged. With NannyML a column is flagged by a method if most chunks are.
+
+{verdicts(compared)}
+
+## Backtest
+
+The sample's hours again and again over {first["days"]:,} and {second["days"]:,} days, as an hour can occur once;
+truths for {first["truths"]:,} and {second["truths"]:,} of them are in a Parquet file, with the time when they came. The
+champion, whose answers are in the log, and a candidate are replayed on all rows with a truth.
+
+{backtest_table(backtests)}
+"""
+
+
+def main() -> None:
+    """Prepare, measure, write the page."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--project", type=Path, help="an installed project, instead of a new one")
+    parser.add_argument("--work", choices=WORK, help="in the Python of who does it")
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
+    if asked.work:
+        rows = {"rows": asked.rows} if asked.work.startswith("fill") else {}
+        print(json.dumps(WORK[asked.work](asked.folder, **rows)))
+        return
+    bench, rows = Bench(asked.project), asked.rows
+    for folder, times in (("drift", 1), ("drift-10", 10)):
+        bench.run("daybook", "fill_drift", folder, times * rows)
+    for folder, times in (("backtest", 1), ("backtest-2", 2)):
+        bench.run("daybook", "fill_backtest", folder, times * rows)
+    found = measure(
+        {
+            "Daybook": lambda: bench.run("daybook", "drift_with_daybook", "drift"),
+            "Daybook, ten times the rows": lambda: bench.run("daybook", "drift_with_daybook", "drift-10"),
+            "Evidently": lambda: bench.run("evidently", "drift_with_evidently", "drift"),
+            "NannyML": lambda: bench.run("nannyml", "drift_with_nannyml", "drift"),
+            "backtest": lambda: bench.run("daybook", "backtest", "backtest"),
+            "backtest, twice the rows": lambda: bench.run("daybook", "backtest", "backtest-2"),
+        },
+        asked.rounds,
+    )
+    backtests = {name: found.pop(name) for name in list(found) if name.startswith("backtest")}
+    text = page(found, backtests, asked.rounds)
+    (HERE / "loop.md").write_text(text, encoding="utf-8")
+    print(text)
+    shutil.rmtree(bench.data)
+
+
+if __name__ == "__main__":
+    main()
