@@ -20,6 +20,7 @@ bench: build/env/ready ## compare with peers, and measure the log: writes benchm
 	$(RUN) benchmarks/serving.py
 	$(RUN) benchmarks/jobs.py
 	$(RUN) benchmarks/log.py
+	$(RUN) benchmarks/loop.py
 
 project: build/env/ready ## projects to edit, in build/bike-demand and build/late-parcels
 	$(RUN) tests/template.py bake build

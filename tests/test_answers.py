@@ -82,7 +82,7 @@ def test_a_refusal_suggests_what_is_accepted(tmp_path: Path) -> None:
 def test_a_template_in_a_text_is_refused(tmp_path: Path, mark: str) -> None:
     """cookiecutter renders what comes from its command line; what is typed at a prompt comes to the hook as it is."""
     assert cookiecutter(tmp_path, f"description=before {mark} after").returncode != 0
-    typed = ["bike-demand", "bike_demand", f"before {mark} after", "Me", "me@example.com", "1", "1"]
+    typed = ["1", "bike-demand", "bike_demand", f"before {mark} after", "Me", "me@example.com", "1", "1"]
     command = [sys.executable, "-m", "cookiecutter", "--output-dir", str(tmp_path), str(ROOT)]
     done = subprocess.run(command, input="\n".join(typed) + "\n", capture_output=True, text=True)
     assert "description must not hold an opening brace" in done.stderr

@@ -81,16 +81,17 @@ def distances(
     for low, high in itertools.pairwise([-np.inf, *cuts, np.inf]):
         bounds = f"x > '{low}'::DOUBLE AND x <= '{high}'::DOUBLE"
         sides = (side.filter(bounds) if cuts else side for side in (reference, window))
-        p, q = (np.sort(side.fetchnumpy()["x"]) for side in sides)
-        x = np.sort(np.concatenate([p, q]), kind="stable")
+        p, q = (side.fetchnumpy()["x"] for side in sides)
+        x = np.sort(np.concatenate([p, q]))
         if not len(x):
             continue
-        gap = (below + np.searchsorted(p, x, side="right")) / n - (above + np.searchsorted(q, x, side="right")) / m
-        width = np.diff(x)
-        area += float(np.sum(np.abs(gap[:-1]) * width))
+        up_to = np.searchsorted(np.sort(p), x, side="right")
+        gap = np.abs((below + up_to) / n - (above + np.arange(1, len(x) + 1) - up_to) / m)
+        width = np.diff(x)  # 0 between equal values, of which only the last one's gap is one
+        area += float(np.sum(gap[:-1] * width))
         if left is not None:
             area += abs(below / n - above / m) * float(x[0] - left)
-        largest = max(largest, float(np.abs(gap).max()))
+        largest = max(largest, float(gap[np.append(width > 0, True)].max()))
         left, below, above = x[-1], below + len(p), above + len(q)
     return area, largest
 
