@@ -213,12 +213,18 @@ for path in (home / "sensor").glob("predictions/*/*/*.parquet"):
             {"start": "1999-01-01", "end": "1999-02-01"},
             "no prediction on record is about 1999-01-01 to 1999-01-31",
         ),
+        ("drift", {"days": "0"}, "the window is empty: its first day is 2012-07-01, and its end 2012-07-01"),
         ("drift", {"model": "bike_demand:gone"}, "there is no model bike_demand:gone in the store"),
         ("drift", {"folder": "other"}, "has no column weathersit: it was recorded under another contract"),
         ("backtest", {"folder": "nowhere"}, "no prediction of bike_demand is on record"),
         ("backtest", {}, "has no truth for any of 4,"),
         ("backtest", {"labels": "gone.parquet"}, "labels=gone.parquet cannot be joined"),
         ("backtest", {"labels": "twice.csv"}, "more than once"),
+        (
+            "backtest",
+            {"labels": "text.csv"},
+            "text.csv cannot be joined: Conversion Error: Could not convert string 'many'",
+        ),
         ("backtest", {"labels": "columns.csv"}, "labels have no column cnt"),
         ("backtest", {"labels": "same.csv"}, "all 20 truths about 2011-12-05 to 2012-01-01 are 7: nothing can"),
         ("backtest", {"labels": "truths.parquet", "end": "2011-06-01"}, "has a truth: there are some from 2012-01-01"),
@@ -237,6 +243,7 @@ for path in (home / "sensor").glob("predictions/*/*/*.parquet"):
 )
 def test_bad_input_is_one_sentence(world: World, job: str, given: dict[str, str], sentence: str) -> None:
     (world.home / "twice.csv").write_text("dteday,hr,cnt\n2012-01-01,0,7\n2012-01-01,0,9\n")
+    (world.home / "text.csv").write_text("dteday,hr,cnt\n2012-01-01,0,many\n2012-01-01,1,9\n")
     (world.home / "columns.csv").write_text("dteday,hr,rented\n2012-01-01,0,7\n")
     (world.home / "same.csv").write_text("dteday,hr,cnt\n" + "".join(f"2012-01-01,{hour},7\n" for hour in range(20)))
     script = """

@@ -76,26 +76,25 @@ def with_truths(
     "All predictions on record with their truths; raises `JobError` if there are no truths."
     logged(folder=folder, store=store)  # raises if there is nothing, or nothing that fits
     place = iolog.places(folder, store)[0]
+    source = f"labels={labels}" if labels else f"the log in {place}"
     how = {} if labels is None else {"labels": labels, "key": KEY, "actual": TARGET}
-    try:
-        joined = iolog.labelled(model=MODEL_NAME, as_of=as_of, folder=folder, store=store, **how)
-    except (ValueError, OSError, duckdb.Error) as error:
-        raise JobError(f"labels={labels} cannot be joined: {str(error).splitlines()[0]}") from None
     fields = Row.model_fields.items()
     kept = [name for name, field in fields if not (field.json_schema_extra or {}).get("iolog")]
     needed = [iolog.column_of(name) for name in kept if type(None) not in get_args(Row.model_fields[name].annotation)]
-    whole = joined.filter(" AND ".join(f"{iolog.named(column)} IS NOT NULL" for column in needed))
     earliest = "ts" if labels is None else f"CAST({_time} AS TIMESTAMPTZ)"
     is_early = f"coalesce(received < {earliest}, false)"
-    rows = whole.project(
-        f"* EXCLUDE actual, if({is_early}, NULL, CAST(actual AS DOUBLE)) AS actual, {is_early} AS is_early"
-    )
+    truth = f"if({is_early}, NULL, CAST(actual AS DOUBLE)) AS actual, {is_early} AS is_early"
     delay = f"quantile_cont(epoch(received - {earliest}) / 86400, [0.5, 0.9])"
-    n, known, early, delay = rows.aggregate(f"count(*), count(actual), count(*) FILTER (is_early), {delay}").fetchall()[
-        0
-    ]
+    try:
+        joined = iolog.labelled(model=MODEL_NAME, as_of=as_of, folder=folder, store=store, **how)
+        whole = joined.filter(" AND ".join(f"{iolog.named(column)} IS NOT NULL" for column in needed))
+        rows = whole.project(f"* EXCLUDE actual, {truth}")
+        wanted = f"count(*), count(actual), count(*) FILTER (is_early), {delay}"
+        n, known, early, days_late = rows.aggregate(wanted).fetchall()[0]
+    except (ValueError, OSError, duckdb.Error) as error:
+        raise JobError(f"{source} cannot be joined: {str(error).splitlines()[0]}") from None
     facts = {"predictions": n, "with_truth": known, "arrived_too_early": early, "of_another_contract": len(joined) - n}
-    facts["days_late_median"], facts["days_late_90_percent"] = delay or (None, None)
+    facts["days_late_median"], facts["days_late_90_percent"] = days_late or (None, None)
     if labels is None:
         sent = iolog.actuals(end=as_of, folder=folder, store=store)
         facts["for_no_prediction"] = len(
@@ -103,10 +102,8 @@ def with_truths(
         )
         facts["corrections"] = len(sent) - len(sent.project("prediction_id").distinct())
     if not known:
-        said = f"labels={labels}" if labels else f"the log in {place}"
-        raise JobError(
-            f"{said} has no truth for any of {n:,} predictions{f' as of {as_of}' if as_of else ''}: nothing to judge by"
-        )
+        when = f" as of {as_of}" if as_of else ""
+        raise JobError(f"{source} has no truth for any of {n:,} predictions{when}: nothing to judge by")
     return rows, facts
 
 # %% ../nbs/04_backtest.ipynb #2164ccad
@@ -121,6 +118,8 @@ def judged_window(
     first, last = known.aggregate(f"min({_day}), max({_day})").fetchall()[0]
     end = end or last + timedelta(days=1)
     start = start or end - timedelta(days=days)
+    if start >= end:
+        raise JobError(f"the window is empty: its first day is {start}, and its end {end}")
     found = known.filter(f"{_day} >= DATE '{start}' AND {_day} < DATE '{end}'")
     n, least, most = found.aggregate("count(*), min(actual), max(actual)").fetchall()[0]
     about = f"about {start} to {end - timedelta(days=1)}"

@@ -312,6 +312,8 @@ def logged(
     first, last = rows.aggregate(f"min({_day}), max({_day})").fetchall()[0]
     end = end or last + timedelta(days=1)
     start = start or end - timedelta(days=days)
+    if start >= end:
+        raise JobError(f"the window is empty: its first day is {start}, and its end {end}")
     found = rows.filter(f"{_day} >= DATE '{start}' AND {_day} < DATE '{end}'")
     if not len(found):
         last_day = end - timedelta(days=1)
