@@ -192,7 +192,7 @@ def until_recorded(log: Path, number: str) -> dict:
 def test_what_does_not_get_in_is_on_record(project: Project, trained: str, edited: Callable, tmp_path: Path) -> None:
     log = tmp_path / "iolog"
     settings = {"SERVICE_API_KEY": "s3cret", "SERVICE_MAX_BODY_MB": "0.01", "SERVICE_TIMEOUT": "2"}
-    predict = "predictions = self.estimator.predict("
+    predict = "predictions = self.predict_columns("
     nap = f"import asyncio; await asyncio.sleep(60 if len(rows) == 7 else 0)\n        {predict}"
     edited("bike_demand/service.py", predict, nap)
     key = {"Authorization": "Bearer s3cret"}
