@@ -72,11 +72,8 @@ def bring_home(project: Path) -> list[str]:
         for path, file in edited_files(project, package).items()
     }
     into = TEMPLATE
-    if task == "classification":  # only what differs from a regression's chapters
-        basis = edited_files(TEMPLATE, "{{cookiecutter.package}}")
-        if missing := basis.keys() ^ home.keys():
-            raise ValueError(f"both tasks have the same chapters, but not {', '.join(map(str, missing))}")
-        home = {path: text for path, text in home.items() if text != basis[path].read_text(encoding="utf-8")}
+    if task == "classification":  # its data and model; everything else is a regression's
+        home = {path: text for path, text in home.items() if path.stem in ("00_data", "01_train", "data", "model")}
         into = TEMPLATE / "classification"
     there = edited_files(into, "{{cookiecutter.package}}")
     changed = []
