@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from scipy.stats import bootstrap
 
 from .data import KEY, MODEL_NAME, TARGET, TIME, LabelledRow, Row
-from .drift import Rows, logged
+from .drift import Rows, logged, window_of
 from .model import load_model, predict
 from .ops import iolog, registry
 from .ops.runs import JobError
@@ -116,10 +116,7 @@ def judged_window(
     "What the verdict rests on; raises `JobError` for a window that cannot bear one."
     known = everything.filter("actual IS NOT NULL")
     first, last = known.aggregate(f"min({_day}), max({_day})").fetchall()[0]
-    end = end or last + timedelta(days=1)
-    start = start or end - timedelta(days=days)
-    if start >= end:
-        raise JobError(f"the window is empty: its first day is {start}, and its end {end}")
+    start, end = window_of(start, end, days, last)
     found = known.filter(f"{_day} >= DATE '{start}' AND {_day} < DATE '{end}'")
     n, least, most = found.aggregate("count(*), min(actual), max(actual)").fetchall()[0]
     about = f"about {start} to {end - timedelta(days=1)}"

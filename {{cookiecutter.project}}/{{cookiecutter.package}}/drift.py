@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Kind', 'AT_ONCE', 'BINS', 'PSI', 'JENSEN_SHANNON', 'NEW', 'Rows', 'comparable', 'psi', 'distances', 'floor', 'Change',
-           'compare', 'logged', 'reference', 'in_words', 'picture']
+           'compare', 'window_of', 'logged', 'reference', 'in_words', 'picture']
 
 # %% ../nbs/03_drift.ipynb #08401031
 import itertools
@@ -163,6 +163,21 @@ def _aggregated(rows: Rows, wanted: Mapping[str, str]) -> dict[str, Any]:
     return dict(zip(wanted, found, strict=True))
 
 
+def _measures(
+    p: np.ndarray,  # rows of the reference in each bin, block by block
+    q: np.ndarray,  # of the window
+) -> dict[str, Any]:
+    "What the bins say, whatever they hold."
+    reference, window = p.sum(axis=0), q.sum(axis=0)
+    return {
+        "rows": int(window.sum()),
+        "reference_rows": int(reference.sum()),
+        "psi": psi(reference, window),
+        "floor": floor(p, q),
+        "jensen_shannon": float(jensenshannon(reference, window, base=2)),
+    }
+
+
 def _numbers(reference: Rows, window: Rows, known: Rows, names: Sequence[str], block: str) -> list[Change]:
     "Compare columns of numbers."
     cuts = [k / BINS for k in range(1, BINS)]
@@ -212,11 +227,7 @@ def _numbers(reference: Rows, window: Rows, known: Rows, names: Sequence[str], b
             Change(
                 name=name,
                 kind="number",
-                rows=m,
-                reference_rows=n,
-                psi=psi(p.sum(axis=0), q.sum(axis=0)),
-                floor=floor(p, q),
-                jensen_shannon=float(jensenshannon(p.sum(axis=0), q.sum(axis=0), base=2)),
+                **_measures(p, q),
                 wasserstein=area / (basis[name][0] or 1.0) if given else None,
                 p_value=p_value,
                 nulls=(m - given) / m,
@@ -254,11 +265,7 @@ def _category(reference: Rows, window: Rows, known: Rows, name: str, block: str)
     return Change(
         name=name,
         kind="category",
-        rows=m,
-        reference_rows=n,
-        psi=psi(p.sum(axis=0), q.sum(axis=0)),
-        floor=floor(p, q),
-        jensen_shannon=float(jensenshannon(p.sum(axis=0), q.sum(axis=0), base=2)),
+        **_measures(p, q),
         wasserstein=None,
         p_value=float(chi2_contingency([p.sum(axis=0), q.sum(axis=0)], correction=False).pvalue)
         if p.shape[1] > 1
@@ -295,6 +302,20 @@ _time = iolog.column_of(TIME)
 _day = f"CAST({iolog.named(_time)} AS DATE)"
 
 
+def window_of(
+    start: date | None,  # first day; None: `days` before the end
+    end: date | None,  # first day that is not in it; None: the day after the last
+    days: int,
+    last: date,  # on record
+) -> tuple[date, date]:
+    "First day and end of a window; raises `JobError` for an empty one."
+    end = end or last + timedelta(days=1)
+    start = start or end - timedelta(days=days)
+    if start >= end:
+        raise JobError(f"the window is empty: its first day is {start}, and its end {end}")
+    return start, end
+
+
 def logged(
     start: date | None = None,  # first day, by the rows' own time; None: `days` before the end
     end: date | None = None,  # first day not to look at; None: the day after the last on record
@@ -310,10 +331,7 @@ def logged(
             f"no prediction of {MODEL_NAME} is on record in {place}: serve it, or name its log with IOLOG_DIR"
         )
     first, last = rows.aggregate(f"min({_day}), max({_day})").fetchall()[0]
-    end = end or last + timedelta(days=1)
-    start = start or end - timedelta(days=days)
-    if start >= end:
-        raise JobError(f"the window is empty: its first day is {start}, and its end {end}")
+    start, end = window_of(start, end, days, last)
     found = rows.filter(f"{_day} >= DATE '{start}' AND {_day} < DATE '{end}'")
     if not len(found):
         last_day = end - timedelta(days=1)
