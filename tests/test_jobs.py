@@ -1,5 +1,6 @@
 """Notebooks as jobs: what they are given, how they end, and what is kept, with notebooks made for the purpose."""
 
+import contextlib
 import json
 import os
 import re
@@ -519,6 +520,25 @@ def test_a_sweep_on_a_cluster_survives_a_worker(project: Project, write: Write, 
         said, _ = sweep.communicate(timeout=60)
         assert sweep.returncode == 130 and "job: stopped" in said, said
         until(lambda: len(jobs()) <= 1, 30)
+
+
+def test_a_progress_bar_says_what_is_running(project: Project, write: Write) -> None:
+    name = write(FIGURE, "import time\ntime.sleep(1)")
+    terminal, other_end = os.openpty()
+    command = [project.commands / "job", "sweep", name, "-p", "number=1,2,3", "--workers", "2"]
+    settings = project.settings | {"TERM": "xterm", "COLUMNS": "120"}
+    sweep = subprocess.Popen(command, cwd=project.root, env=settings, stdout=subprocess.DEVNULL, stderr=other_end)
+    os.close(other_end)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux's word for the other end being closed
+        while part := os.read(terminal, 65536):
+            shown += part
+    os.close(terminal)
+    assert sweep.wait(60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode(errors="replace"))
+    assert re.search(r"0 done 0 failed 2 running \S+ 0/3", text) and re.search(
+        r"3 done 0 failed 0 running \S+ 3/3", text
+    )
 
 
 def test_runs_on_an_object_store(project: Project, write: Write, cluster: None, tmp_path: Path) -> None:

@@ -603,7 +603,9 @@ def sweep(
     time_limit: float | None = None,  # seconds, of each run
     scheduler: str | None = None,  # address of a Dask scheduler
     place: str | Path | None = None,  # where runs are kept
-    on_end: Callable[[Run, int, int], None] = lambda run, ended, total: None,  # called as each run ends
+    on_progress: Callable[[Run | None, int, int], None] = lambda run, ended, total: (
+        None
+    ),  # as runs start, and as each ends
 ) -> Sweep:
     "Run a notebook at each point of a space of parameters; raises `JobError`, before it starts, for a wrong call."
     job = Job.named(name)
@@ -625,11 +627,12 @@ def sweep(
     missing = [work for work in works if work.run.inputs_sha256 not in before]
     reused = len(found)
     threading.Thread(target=importlib.import_module, args=("matplotlib.figure",), daemon=True).start()  # for the page
+    on_progress(None, reused, len(works))
     try:
         if missing:
             for run in ended(missing, store, min(workers, len(missing)), time_limit, scheduler):
                 found.append(run)
-                on_end(run, len(found), len(works))
+                on_progress(run, len(found), len(works))
     finally:
         figure = figure or next((figure for run in found for figure in run.figures), None)
         differ = tuple(axis for axis, values in axes.items() if isinstance(values, Range) or len(values) > 1)
@@ -903,11 +906,11 @@ def _sweep(asked: argparse.Namespace) -> int:
     )
     counts = {"done": 0, "failed": 0}
 
-    def on_end(run: Run, ended: int, total: int) -> None:
-        counts[run.status] += 1
+    def on_progress(run: Run | None, ended: int, total: int) -> None:
+        counts[run.status if run else "done"] += 1 if run else ended
         running = min(asked.workers or os.cpu_count() or 1, total - ended)
         bar.update(task, total=total, completed=ended, running=running, **counts)
-        if run.status == "failed" or not console.is_terminal:
+        if run and (run.status == "failed" or not console.is_terminal):
             console.print(
                 f"{ended}/{total} {run.id} {run.status} {run.error or _figures(run)}",
                 markup=False,
@@ -930,7 +933,7 @@ def _sweep(asked: argparse.Namespace) -> int:
             time_limit=asked.time_limit,
             scheduler=asked.scheduler,
             place=asked.runs,
-            on_end=on_end,
+            on_progress=on_progress,
         )
     _print_sweep(done, kept(asked.runs))
     return int(any(run.status == "failed" for run in done.runs))
