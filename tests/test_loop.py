@@ -174,7 +174,7 @@ print(found["none"], found["sensor"], found["often"])
 def test_planted_drift_is_found_and_its_absence_is_not(world: World) -> None:
     false_alarms, sensor, often = map(int, world.python(ALARMS).split())
     print(f"of 100 windows: {false_alarms} false alarms, {sensor} sensors and {often} kinds of weather found")
-    assert false_alarms <= 8 and sensor == 100 and often >= 95
+    assert false_alarms <= 8 and sensor == 100 and often >= 90
 
 
 def test_drift_says_what_moved(world: World) -> None:

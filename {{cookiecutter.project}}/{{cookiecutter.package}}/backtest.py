@@ -7,7 +7,8 @@ __all__ = ['IS_CLASSIFICATION', 'FIGURES', 'FIGURE', 'TOLERATED', 'LOSS', 'LEAST
            'over_time', 'segments', 'calibration', 'replay', 'reproduces', 'refuse_what_has_seen', 'interval', 'by_day',
            'compared', 'as_when_made', 'proposal', 'in_words', 'rows_sha', 'still_holds']
 
-# %% ../nbs/04_backtest.ipynb #e93094df
+# %% ../nbs/04_backtest.ipynb #d2124476
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -317,10 +318,13 @@ def as_when_made(
 
 def proposal(
     start: date,  # of the window
+    champion: str,  # name:version; candidates learn from the same source
 ) -> dict[str, Any]:  # end, starts, command
     "What to train, so that it can be judged by this window."
     starts = [start - timedelta(days=days) for days in (90, 180, 270)]
-    command = f"job sweep train -p start={','.join(map(str, starts))} -p end={start}"
+    source = registry.get(champion).info.metadata.get("parameters", {}).get("source")
+    words = [f"source={source}"] * bool(source) + [f"start={','.join(map(str, starts))}", f"end={start}"]
+    command = "job sweep train " + " ".join(f"-p {shlex.quote(word)}" for word in words)
     return {"end": start, "starts": starts, "command": command}
 
 # %% ../nbs/04_backtest.ipynb #3237317c

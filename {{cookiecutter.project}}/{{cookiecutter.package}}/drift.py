@@ -125,19 +125,19 @@ class Change:
     "A column of the window beside the reference."
 
     name: str
-    kind: Kind
-    rows: int
+    kind: Kind  # number or category
+    rows: int  # of the window, nulls too
     reference_rows: int
-    psi: float
+    psi: float  # population stability index
     floor: float  # of the index: blocks of days differ by as much among themselves
-    jensen_shannon: float
+    jensen_shannon: float  # distance to base 2: 0 the same, 1 nothing in common
     wasserstein: float | None  # in standard deviations of the reference; of numbers
     p_value: float | None  # Kolmogorov-Smirnov for numbers, chi-squared for categories
     nulls: float  # share of the rows
     reference_nulls: float
     new: float  # share of the values that are out of the range, or in none of the categories, that the model has seen
     labels: list[Any]  # of the bars that show it: upper bounds, or categories
-    shares: list[float]
+    shares: list[float]  # of the window's values in each bar
     reference_shares: list[float]
     is_same_season: bool = True  # otherwise another distribution is what one expects
 
@@ -198,8 +198,10 @@ def _numbers(reference: Rows, window: Rows, known: Rows, names: Sequence[str], b
             counts[name] = f"[count(*), count({x}), count(*) FILTER ({x} < {low} OR {x} > {high})]"
             counts[name, "bins"] = f"histogram({x}, {edges[name]}::DOUBLE[])"
             counts[name, "bars"] = f"histogram({x}, {bars[name]}::DOUBLE[])"
-        found = rows.aggregate(", ".join(counts.values()), block).fetchall() if counts else []
-        return [dict(zip(counts, row, strict=True)) for row in found]
+        if not counts:
+            return []
+        found = rows.aggregate(", ".join([f"{block} AS block", *counts.values()]), block).order("block").fetchall()
+        return [dict(zip(counts, row[1:], strict=True)) for row in found]
 
     sides = counted(reference), counted(window)
     found = []
@@ -386,9 +388,9 @@ def in_words(
         text = f"**{len(moved)} of {len(changes)} columns {verb} moved**, compared with {what}: {listed}. "
         if not features:
             text += "The rows are as before and the answers are not: look at the model that is served."
-        elif len(features) == len(moved):
+        elif len(features) == len(moved) and changes[0].is_same_season:
             text += "The predictions have not: these columns matter little to the model, or it cannot tell."
-        else:
+        elif len(features) < len(moved):
             text += "The predictions have moved along."
         text += (
             " It may be the world (another season, other customers), or how it is measured: a unit, a sensor, a"
@@ -419,9 +421,9 @@ def picture(
             axis.bar(x - width, change.reference_shares, width, align="edge", color="0.85")
             axis.stairs(change.shares, [x[0] - width[0], *x], color=colour, linewidth=1.5)
         else:
-            axis.bar(x, change.reference_shares, color="0.85")
+            axis.bar(x, change.reference_shares, 1, color="0.85")
             axis.stairs(change.shares, np.arange(len(x) + 1) - 0.5, color=colour, linewidth=1.5)
-            axis.set_xticks(x, [str(label)[:12] for label in change.labels])
+            axis.set_xticks(x, [str(label)[:12] for label in change.labels], parse_math=False)
         axis.set_title(
             f"{change.name}  PSI {change.psi:.2f}", fontsize=9, loc="left", color=colour if change.reasons else "black"
         )

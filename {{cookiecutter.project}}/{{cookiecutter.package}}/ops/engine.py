@@ -315,7 +315,7 @@ def execute(
     papermill_io.register(notebook.name, Copy(notebook.resolve(), secrets))
     papermill.log.logger.setLevel("ERROR")  # it warns of parameters whose annotations it cannot read
     values = {name: with_days(value) for name, value in parameters.items()}
-    options: dict[str, Any] = {"kernel_name": "python3", "progress_bar": False, "cwd": folder}
+    options: dict[str, Any] = {"kernel_name": "python3", "language": "python", "progress_bar": False, "cwd": folder}
     if engine == "shell":
         papermill.execute_notebook(notebook.name, notebook.name, values, engine_name="shell", **options)
         return

@@ -438,7 +438,8 @@ def _together(first: duckdb.DuckDBPyRelation, second: duckdb.DuckDBPyRelation) -
 
 def _files(files: Sequence[str], shelf: Store, is_by_model: bool) -> duckdb.DuckDBPyRelation:
     "Parquet files of a store as a relation; columns that only some of them have are null in the others."
-    if not shelf.is_local:
+    protocol = shelf.fs.protocol if isinstance(shelf.fs.protocol, str) else shelf.fs.protocol[0]
+    if not shelf.is_local and not duckdb.filesystem_is_registered(protocol):
         duckdb.register_filesystem(shelf.fs)
     types = "{'dt': DATE, 'model': VARCHAR}" if is_by_model else "{'dt': DATE}"
     listed = ", ".join(map(_quoted, files))

@@ -691,7 +691,7 @@ def sweep_report(
 _sweep_style = """<style>
 body { margin: 0; font: 14px/1.6 system-ui, sans-serif; color: #222 }
 h2 { font-size: 16px; margin: 2rem 0 .5rem }
-svg { max-width: 100%; height: auto }
+svg { max-width: 100%; height: auto; margin-top: 1.5rem }
 .runs { overflow-x: auto }
 .runs table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 .runs th, .runs td { padding: .15rem 1rem .15rem 0; border-bottom: 1px solid #eee }

@@ -17,6 +17,7 @@ import platform
 import secrets
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -114,8 +115,8 @@ class Champion(BaseModel, extra="forbid"):
     figures: dict[str, float]  # as they were when it was promoted
     reason: str  # why it was promoted
     decision: str | None = None  # the run whose verdict it was
-    who: str | None = None
-    when: datetime | None = None
+    who: str | None = None  # promoted it
+    when: datetime | None = None  # it was promoted, UTC
     previous: str | None = None  # the champion before
 
 
@@ -137,7 +138,12 @@ def sha256(
     tag: str,  # name:version
 ) -> str:  # 64 hexadecimal digits
     "A hash of the files that make a model."
-    digest, folder = hashlib.sha256(), Path(get(tag).path)
+    return _sha256(Path(get(tag).path))
+
+
+def _sha256(folder: Path) -> str:
+    "A hash of the files in a model's folder."
+    digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != "model.yaml":  # BentoML's own, which it may write anew
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
@@ -183,12 +189,13 @@ def fetch_model(
         )
     with tempfile.TemporaryDirectory() as folder:
         files.get_file(path, f"{folder}/it.bentomodel")
-        bentoml.models.import_model(f"{folder}/it.bentomodel")
-    if expected and sha256(tag) != expected:
-        bentoml.models.delete(tag)
-        raise BentoMLException(
-            f"{files.unstrip_protocol(path)} is not the model that champion.json names: its hash differs"
-        )
+        with tarfile.open(f"{folder}/it.bentomodel") as archive:
+            archive.extractall(f"{folder}/it", filter="data")  # which lets nothing out of the folder
+        if expected and _sha256(Path(folder, "it")) != expected:
+            raise BentoMLException(
+                f"{files.unstrip_protocol(path)} is not the model that champion.json names: its hash differs"
+            )
+        bentoml.models.import_model(f"{folder}/it", input_format="folder")
 
 # %% ../../nbs/ops/registry.ipynb #6fe50abd
 def promote(

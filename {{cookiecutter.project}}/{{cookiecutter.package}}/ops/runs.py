@@ -101,7 +101,9 @@ def parameters(
             adapter.validate_python(default, strict=True)
         except ValidationError as error:
             raise JobError(f"`{line}`: the default is not what the annotation says: {_reason(error)}") from None
-        found[target.id] = Parameter(target.id, annotation, kind, default, comments.get(node.end_lineno, ""))
+        lines = range(node.lineno, node.end_lineno + 1)  # a formatter may have wrapped it
+        meaning = next((comments[line] for line in lines if line in comments), "")
+        found[target.id] = Parameter(target.id, annotation, kind, default, meaning)
     return found
 
 
@@ -139,9 +141,9 @@ SECRET = "**********"  # what is seen of one
 
 
 def _from_text(text: str, parameter: Parameter) -> Any:
-    "What a text means to a parameter; `none` is None where that is allowed."
+    "What a text means to a parameter; `none`, and no text at all, is None where that is allowed."
     adapter = TypeAdapter(parameter.type)
-    if text.lower() == "none" and type(None) in get_args(parameter.type):
+    if text.lower() in ("", "none") and type(None) in get_args(parameter.type):
         return None
     if parameter.is_secret:
         return adapter.validate_python(text)
@@ -361,20 +363,20 @@ class Run:
     notebook: str  # path in the project
     parameters: dict[str, Any]  # all of them, the defaults too, as JSON has them
     status: Literal["running", "done", "failed"]
-    start: str  # UTC
-    seconds: float | None = None
-    figures: dict[str, float] = field(default_factory=dict)
+    start: str  # when it began, UTC
+    seconds: float | None = None  # that it took
+    figures: dict[str, float] = field(default_factory=dict)  # what it measured
     model: str | None = None  # tag of the model that the run saved
-    git_commit: str | None = None
-    notebook_sha256: str = ""
+    git_commit: str | None = None  # of the project, with "-dirty" if files had changed
+    notebook_sha256: str = ""  # of its code cells
     data: str | None = None  # fingerprint of the data that it read
     error: str | None = None  # type and message of what went wrong
     alarm: str | None = None  # what somebody has to look at
-    code_sha256: str = ""
+    code_sha256: str = ""  # of the package and of what it depends on
     inputs_sha256: str = ""  # notebook, code, parameters, and the files that these name
-    engine: str = "kernel"
+    engine: str = "kernel"  # kernel or shell
     sweep: str | None = None  # id of the sweep that it was made for
-    host: str = ""
+    host: str = ""  # that executes it
     pid: int = 0  # of the process that executes it
 
     @property
@@ -462,6 +464,8 @@ body.code .jp-CodeCell .jp-Cell-inputWrapper { display: flex }
 .run td:first-child { color: #666 }
 .run button { margin-left: auto; align-self: flex-start; padding: .3rem .8rem; cursor: pointer }
 .run .failed { color: #b00 }
+.run td { overflow-wrap: anywhere; max-width: 26rem }
+body:not(.code) .jp-CodeCell.jp-mod-noOutputs { display: none }
 </style>"""
 
 
