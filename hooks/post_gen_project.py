@@ -8,6 +8,13 @@ import subprocess
 from pathlib import Path
 
 
+def leave_out_other_ci() -> None:
+    """Delete the pipelines of the services that were not chosen."""
+    for ci, path in (("github", Path(".github")), ("gitlab", Path(".gitlab-ci.yml"))):
+        if ci != "{{cookiecutter.ci}}":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def take_the_chapters_of_the_task() -> None:
     """Lay a classification's data and model over those of a regression; what other chapters show is not its data."""
     classification = Path("classification")
@@ -44,6 +51,7 @@ def git(*words: str) -> bool:
         return False
 
 
+leave_out_other_ci()
 take_the_chapters_of_the_task()
 rewrite_index()
 if git("config", "user.name") and git("config", "user.email") and git("init", "--initial-branch=main"):

@@ -41,6 +41,7 @@ TAKEN |= {"build", "classification", "dist", "docs", "etc", "hooks", "iolog", "j
 TAKEN |= {"test", "tests"}
 TAKEN |= {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 TAKEN |= set(sys.stdlib_module_names)
+TAKEN |= {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}  # which YAML does not read as text
 
 
 def suggestion(name: str, joint: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from containers import Containers, containers_of_this_machine
 from template import bake, environment, install
 
 
@@ -80,6 +81,31 @@ def edited(project: Project) -> Callable[[str, str, str], None]:
     yield edit
     project.git("checkout", "--quiet", ".")
     project.git("clean", "--quiet", "--force", "-d")
+
+
+@pytest.fixture(scope="session")
+def containers() -> Containers:
+    """What builds images and runs them here."""
+    return containers_of_this_machine()
+
+
+def containerize(project: Project, containers: Containers, root: Path) -> str:
+    """Build the bento of the project in `root`, and its image; return the image's name."""
+    project.run("bentoml", "build", cwd=root)
+    name, settings = f"{root.name}:{root.parent.name}", containers.settings | {"TMPDIR": str(root)}
+    words = [f"{root.name}:latest", "--image-tag", name, "--backend", "buildah"]
+    project.run("bentoml", "containerize", *words, cwd=root, **settings)
+    return name
+
+
+@pytest.fixture(scope="session")
+def image(project: Project, containers: Containers) -> Iterator[str]:
+    """The image of a bento with a small model, made by the project's own commands."""
+    project.run("job", "run", "train", "-p", "max_iter=5", "-p", "end=2011-04-01")
+    name = containerize(project, containers, project.root)
+    yield name
+    containers.run("podman", "rmi", name)
+    containers.run("podman", "image", "prune", "--force")
 
 
 @dataclass

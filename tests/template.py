@@ -1,8 +1,9 @@
 """Bake a project from the template, show it at work, and bring home what was edited in it.
 
-python tests/template.py bake build               makes build/bike-demand and build/late-parcels from the defaults
-python tests/template.py home build/bike-demand   puts its notebooks and modules back into the template
-python tests/template.py demo build/demo          bakes a project there, installs it, and runs its tour
+python tests/template.py bake build                  makes build/bike-demand and build/late-parcels from the defaults
+python tests/template.py home build/bike-demand      puts its notebooks and modules back into the template
+python tests/template.py demo build/demo             bakes a project there, installs it, and runs its tour
+python tests/template.py reference build/reference   bakes a project there, installs it, and writes docs/reference.md
 """
 
 import json
@@ -102,7 +103,11 @@ def copy_of_the_template(into: Path) -> Path:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         (into / name).write_bytes((ROOT / name).read_bytes())
     author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
-    for words in (["init", "--quiet"], ["add", "--all"], [*author, "commit", "--quiet", "--message=template"]):
+    for words in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        [*author, "commit", "--quiet", "--allow-empty", "--message=now"],
+    ):
         subprocess.run(["git", *words], cwd=into, check=True)
     return into
 
@@ -114,9 +119,9 @@ def environment(**settings: str) -> dict[str, str]:
     return inherited | {"UV_SYSTEM_CERTS": "1"} | settings
 
 
-def install(project: Path) -> Path:
+def install(project: Path, *words: str) -> Path:
     """Make the project's environment with `uv sync`, on this Python; return the folder of its commands."""
-    sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--python", sys.executable]
+    sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--python", sys.executable, *words]
     subprocess.run(sync, cwd=project, env=environment(), check=True)
     return project / ".venv" / ("Scripts" if os.name == "nt" else "bin")
 
@@ -137,6 +142,15 @@ def demo(folder: Path) -> str:
     return f"demo ok: answered={figures['answered']} recorded={figures['recorded']}"
 
 
+def reference(folder: Path) -> None:
+    """Generate and install a project in `folder`, and write docs/reference.md by it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    project = bake(folder)
+    python = install(project) / "python"
+    docs = ROOT / "docs"
+    subprocess.run([python, docs / "reference.py", docs / "reference.md"], cwd=project, env=environment(), check=True)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["bake", into]:
@@ -154,5 +168,7 @@ if __name__ == "__main__":
                 print(demo(Path(folder)))
             except (ValueError, subprocess.CalledProcessError) as error:
                 sys.exit(f"demo failed: {error}")
+        case ["reference", folder]:
+            reference(Path(folder))
         case _:
             sys.exit(__doc__)

@@ -40,6 +40,7 @@ def cookiecutter(into: Path, *answers: str) -> subprocess.CompletedProcess:
         ("project=pandas", "pandas-model"),
         ("project=scikit-learn", "scikit-learn-model"),
         ("project=json", "json-model"),
+        ("project=no", "no-model"),
         ("project=自転車", "my-model"),
         (f"project={'x' * 41}", "x" * 40),
         ("package=json", "json_model"),
@@ -82,7 +83,7 @@ def test_a_refusal_suggests_what_is_accepted(tmp_path: Path) -> None:
 def test_a_template_in_a_text_is_refused(tmp_path: Path, mark: str) -> None:
     """cookiecutter renders what comes from its command line; what is typed at a prompt comes to the hook as it is."""
     assert cookiecutter(tmp_path, f"description=before {mark} after").returncode != 0
-    typed = ["1", "bike-demand", "bike_demand", f"before {mark} after", "Me", "me@example.com", "1", "1"]
+    typed = ["1", "bike-demand", "bike_demand", f"before {mark} after", "Me", "me@example.com", "1", "1", "1", "1"]
     command = [sys.executable, "-m", "cookiecutter", "--output-dir", str(tmp_path), str(ROOT)]
     done = subprocess.run(command, input="\n".join(typed) + "\n", capture_output=True, text=True)
     assert "description must not hold an opening brace" in done.stderr
@@ -121,4 +122,4 @@ def test_every_prompt_has_a_label() -> None:
     context = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     asked = {name for name in context if not name.startswith("_")}
     assert set(context["__prompts__"]) == asked
-    assert len(asked) <= 8
+    assert len(asked) <= 10

@@ -1,18 +1,36 @@
 """The files of a fresh project: which they are, and that nothing of the template is left in them."""
 
+import ast
+import json
 import os
 import re
 import subprocess
 import sys
+import tomllib
+from collections import OrderedDict
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
 import template
+import yaml
+from allpairspy import AllPairs
 from template import PACKAGE, PROJECTS, ROOT, TEMPLATE, bake, copy_of_the_template
 
+CI = {
+    "github": [
+        ".github/dependabot.yml",
+        *(f".github/workflows/{name}.yaml" for name in ("check", "release", "weekly")),
+    ],
+    "gitlab": [".gitlab-ci.yml"],
+    "none": [],
+}
 FILES = """
-    .gitignore LICENSE README.md champion.json pyproject.toml
+    .gitattributes .gitconfig .gitignore .pre-commit-config.yaml LICENSE README.md champion.json pyproject.toml
+    .devcontainer/devcontainer.json .vscode/extensions.json .vscode/settings.json
+    deploy/alerts.yaml deploy/bento.Dockerfile deploy/compose.yaml deploy/grafana.json deploy/jobs.Dockerfile
+    deploy/kubernetes.yaml deploy/kustomization.yaml deploy/prometheus.yaml
     etc/jupyter/jupyter_server_config.json
     nbs/00_data.ipynb nbs/01_train.ipynb nbs/02_service.ipynb nbs/03_drift.ipynb nbs/04_backtest.ipynb
     nbs/05_promote.ipynb nbs/tour.ipynb
@@ -23,13 +41,18 @@ FILES = """
     bike_demand/ops/__init__.py bike_demand/ops/contract.py bike_demand/ops/engine.py bike_demand/ops/gate.py
     bike_demand/ops/iolog.py bike_demand/ops/jobs.py bike_demand/ops/jupyter.py bike_demand/ops/recorder.py
     bike_demand/ops/registry.py bike_demand/ops/runs.py
-    tests/conftest.py tests/test_recorder.py tests/test_service.py
+    tests/conftest.py tests/no-champion.json tests/test_notebooks.py tests/test_recorder.py tests/test_service.py
 """.split()
 
 
 def files(project: Path) -> list[Path]:
     """All files but git's own."""
     return [path for path in project.rglob("*") if path.is_file() and ".git" not in path.relative_to(project).parts]
+
+
+def expected(project: Path, ci: str = "github") -> list[str]:
+    """The files that a project should have."""
+    return sorted(name.replace(PACKAGE, project.name.replace("-", "_")) for name in [*FILES, *CI[ci]])
 
 
 @pytest.fixture(scope="module", params=PROJECTS)
@@ -39,18 +62,46 @@ def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_exactly_these_files(fresh: Path) -> None:
-    package = fresh.name.replace("-", "_")
-    expected = sorted(name.replace(PACKAGE, package) for name in FILES)
-    assert sorted(path.relative_to(fresh).as_posix() for path in files(fresh)) == expected
-    assert len(FILES) <= 45
+    assert sorted(path.relative_to(fresh).as_posix() for path in files(fresh)) == expected(fresh)
     assert not [name for name in FILES if re.search(r'[<>:"|?*\\]', name)], "Windows has no such names"
 
 
 def test_nothing_of_the_template_is_left(fresh: Path) -> None:
     for path in files(fresh):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"(?<!\$)\{\{|\{%|cookiecutter", text), path
+        assert not re.search(r"cookiecutter|\{% (raw|endraw)", text), path
         assert "daybook" not in text.lower(), path
+
+
+CHOICES = OrderedDict(
+    (prompt, options)
+    for prompt, options in json.loads((ROOT / "cookiecutter.json").read_bytes()).items()
+    if isinstance(options, list)
+)
+
+
+@pytest.mark.parametrize("answers", AllPairs(CHOICES), ids="-".join)
+def test_every_pair_of_choices(answers: NamedTuple, tmp_path: Path) -> None:
+    project = bake(tmp_path, **answers._asdict())
+    assert sorted(path.relative_to(project).as_posix() for path in files(project)) == expected(project, answers.ci)
+    facts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert facts["project"]["requires-python"] == f">={answers.python},<3.14"
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "--no-cache", "."], cwd=project, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+    for path in files(project):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix in (".yaml", ".yml"):
+            list(yaml.load_all(text, Loader=yaml.BaseLoader))
+        elif path.suffix == ".json":
+            json.loads(text)
+        elif path.suffix == ".py":
+            ast.parse(text, path.name, feature_version=(3, 11))
+        assert not re.search(r"[ \t]$", text, re.MULTILINE) or path.suffix == ".ipynb", (
+            f"{path} has blanks at the end of a line"
+        )
 
 
 @pytest.mark.parametrize("task", PROJECTS)
@@ -122,5 +173,6 @@ def test_cruft_creates_the_same_project(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cruft", "create", "--no-input", "--output-dir", str(tmp_path), str(clone)]
     subprocess.run(command, check=True, capture_output=True)
     made = tmp_path / "bike-demand"
-    assert {path.relative_to(made).as_posix() for path in files(made)} == {*FILES, ".cruft.json"}
-    assert all((made / name).read_bytes() == (fresh / name).read_bytes() for name in FILES)
+    names = expected(fresh)
+    assert {path.relative_to(made).as_posix() for path in files(made)} == {*names, ".cruft.json"}
+    assert all((made / name).read_bytes() == (fresh / name).read_bytes() for name in names)

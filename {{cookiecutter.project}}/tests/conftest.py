@@ -1,13 +1,14 @@
-"""A running service for the tests: a small model, a store and a log of their own, a real process."""
+"""A running service for the tests: of the project with a small model, of a bento, or one that is served already."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import bentoml
 import httpx
 import pandas as pd
 import pytest
@@ -17,6 +18,19 @@ from {{cookiecutter.package}}.model import fit
 from {{cookiecutter.package}}.ops import registry
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What is tested, if not the project's folder."""
+    parser.addoption("--bento", help="test a bento, such as {{cookiecutter.project}}:latest")
+    parser.addoption("--url", help="with --bento: it is served here already, and enters its answers into $IOLOG_DIR")
+
+
+@pytest.fixture(scope="session")
+def bento(request: pytest.FixtureRequest) -> str | None:
+    """Tag of the bento that is tested; None: the project's folder."""
+    tag = request.config.getoption("--bento")
+    return str(bentoml.get(tag).tag) if tag else None
+
+
 @pytest.fixture(scope="session")
 def frame() -> pd.DataFrame:
     """Labelled rows."""
@@ -24,16 +38,18 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def model(frame: pd.DataFrame) -> str:
-    """Tag of a small model, the latest in a store of its own."""
+def model(frame: pd.DataFrame, bento: str | None) -> str:
+    """Tag of the bento's model, or of a small one, the latest in a store of its own."""
+    if bento:
+        return str(bentoml.get(bento).info.all_models[0].tag)
     registry.use_temporary_store()
     return registry.save(MODEL_NAME, fit(frame), Row, frame, labels={}, metadata={})
 
 
 @pytest.fixture(scope="session")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the I/O log."""
-    return tmp_path_factory.mktemp("iolog")
+    return Path(os.environ["IOLOG_DIR"]) if request.config.getoption("--url") else tmp_path_factory.mktemp("iolog")
 
 
 def is_ready(client: httpx.Client) -> bool:
@@ -44,23 +60,32 @@ def is_ready(client: httpx.Client) -> bool:
         return False
 
 
+def wait_until_ready(client: httpx.Client, serving: Callable[[], bool] = lambda: True) -> None:
+    """Return once the service can answer; fail if it is gone, or not ready after two minutes."""
+    give_up = time.monotonic() + 120
+    while not is_ready(client):
+        assert serving() and time.monotonic() < give_up, f"nothing answers at {client.base_url}"
+        time.sleep(0.2)
+
+
 @pytest.fixture(scope="session")
-def service(model: str, log: Path) -> Iterator[httpx.Client]:
-    """A client of `bentoml serve`, run in the project's folder."""
+def service(request: pytest.FixtureRequest, model: str, bento: str | None, log: Path) -> Iterator[httpx.Client]:
+    """A client of the service, which is started unless it is said where it runs."""
+    if url := request.config.getoption("--url"):
+        with httpx.Client(base_url=url, timeout=60) as client:
+            wait_until_ready(client)
+            yield client
+        return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    command = [sys.executable, "-m", "bentoml", "serve", "--host", "127.0.0.1", "--port", port]
+    command = [sys.executable, "-m", "bentoml", "serve", *filter(None, [bento]), "--host", "127.0.0.1", "--port", port]
     root = Path(__file__).parents[1]
     environment = os.environ | {"IOLOG_DIR": str(log)}
-    output = (log / "server.log").open("wb")
-    process = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=output)
+    process = subprocess.Popen(command, cwd=root, env=environment)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         try:
-            give_up = time.monotonic() + 120
-            while not is_ready(client):
-                assert process.poll() is None and time.monotonic() < give_up, (log / "server.log").read_text()
-                time.sleep(0.2)
+            wait_until_ready(client, lambda: process.poll() is None)
             yield client
         finally:
             process.terminate()

@@ -25,11 +25,13 @@ def entry(log: Path, request_id: str) -> dict:
     return found
 
 
-def test_answers_what_the_model_says(service: httpx.Client, rows: list[dict], frame: pd.DataFrame, model: str) -> None:
+def test_answers_what_the_model_says(
+    service: httpx.Client, rows: list[dict], frame: pd.DataFrame, model: str, bento: str | None
+) -> None:
     answer = service.post("/predict", json={"rows": rows}).raise_for_status().json()
     assert answer["model"] == model
     assert answer["predictions"] == predict(load_model(model), frame.head(24)).tolist()
-    assert service.get("/model/").json() == {"model": model, "bento": None}
+    assert service.get("/model/").json() == {"model": model, "bento": bento}
 
 
 def test_every_answer_is_on_record_before_it_arrives(service: httpx.Client, rows: list[dict], log: Path) -> None:
@@ -40,14 +42,16 @@ def test_every_answer_is_on_record_before_it_arrives(service: httpx.Client, rows
         assert record["in"] == {"rows": rows[:2]}
 
 
-def test_a_record_has_the_documented_form(service: httpx.Client, rows: list[dict], log: Path, model: str) -> None:
+def test_a_record_has_the_documented_form(
+    service: httpx.Client, rows: list[dict], log: Path, model: str, bento: str | None
+) -> None:
     body = json.dumps({"rows": rows[:1]}, indent=2)
     headers = {"X-Request-ID": "format", "Content-Type": "application/json"}
     service.post("/predict", content=body, headers=headers).raise_for_status()
     record = entry(log, "format")
     assert list(record) == ["v", "id", "ts", "route", "status", "ms", "model", "bento", "rate", "in", "out"]
     assert (record["v"], record["route"], record["status"], record["rate"]) == (1, "/predict", 200, 1.0)
-    assert (record["model"], record["bento"]) == (model, None)
+    assert (record["model"], record["bento"]) == (model, bento)
     assert record["model"].startswith(f"{MODEL_NAME}:")
     assert 0 < record["ms"] < 60_000
     assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(record["ts"]) < timedelta(minutes=5)
