@@ -19,7 +19,6 @@ from threading import Thread
 import pytest
 from conftest import Project, serve, settle, wait_for
 from template import ROOT, bake, environment
-from test_answers import HOSTILE
 
 REAL = ROOT.parent / "shared" / "data" / "bike_sharing_hourly.csv"
 
@@ -30,9 +29,8 @@ def last_run(project: Project, job: str) -> tuple[Path, dict]:
     return max(runs, key=lambda run: run[1]["start"])
 
 
-def pass_the_gate(project: Project, package: str) -> None:
-    """Delete the modules, clean, export, format and check; nothing may differ from what was generated."""
-    for module in project.root.glob(f"{package}/**/*.py"):
+def test_exporting_cleaning_and_formatting_change_nothing(project: Project) -> None:
+    for module in project.root.glob("bike_demand/**/*.py"):
         module.unlink()
     for words in (
         ["nbdev-clean"],
@@ -42,10 +40,6 @@ def pass_the_gate(project: Project, package: str) -> None:
     ):
         project.run(*words)
     assert project.status() == ""
-
-
-def test_exporting_cleaning_and_formatting_change_nothing(project: Project) -> None:
-    pass_the_gate(project, "bike_demand")
 
 
 def test_the_gate_sees_a_module_out_of_step(project: Project, edited: Callable) -> None:
@@ -68,23 +62,11 @@ def test_cleaning_keeps_the_tag_that_makes_a_job(project: Project, edited: Calla
     assert "no cell tagged `parameters`" in project.run("job", "run", "train", code=2)
 
 
-def test_nbdev_test_passes_and_keeps_out_of_the_registry(project: Project) -> None:
-    store = Path(project.settings["BENTOML_HOME"])
-    before = sorted(store.glob("models/*/*"))
-    project.run("nbdev-test")
-    assert sorted(store.glob("models/*/*")) == before, "a test saved a model into the user's store"
-    assert project.status() == ""
-
-
 def test_nbdev_test_sees_a_broken_contract(project: Project, edited: Callable) -> None:
     edited("nbs/00_data.ipynb", "hr: int = Field(ge=0, le=23", "hr: int = Field(ge=0, le=22")
     project.run("nbdev-export")
     said = project.run("nbdev-test", "nbs/00_data.ipynb", code=1)
     assert "hr: input should be less than or equal to 22" in said
-
-
-def test_its_own_tests_pass(project: Project) -> None:
-    assert " passed" in project.run("pytest", "-q")
 
 
 def test_its_own_tests_see_a_service_that_records_nothing(project: Project, edited: Callable) -> None:
@@ -230,11 +212,9 @@ def test_the_tour_on_the_real_file(project: Project) -> None:
     assert figures["promoted"] >= 3 and figures["loop_mae"] < 0.75 * figures["frozen_mae"]
 
 
+@pytest.mark.matrix
 def test_the_tour_of_a_classification(tmp_path: Path) -> None:
     parcels = settle(bake(tmp_path / "parcels", task="classification"), tmp_path / "settings")
-    parcels.run("nbdev-test")
-    pass_the_gate(parcels, "late_parcels")
-    parcels.run("pytest")
     parcels.run("job", "run", "tour")
     _, run = last_run(parcels, "tour")
     figures = run["figures"]
@@ -380,14 +360,6 @@ print(answer.predictions, [name for name in others if importlib.util.find_spec(n
 """
     lean = Project(project.root, tmp_path / "env" / project.commands.name, project.settings)
     assert re.search(r"^\[\d+\.\d+\] \[\]$", lean.run("python", "-c", script), re.MULTILINE)
-
-
-def test_a_project_with_hostile_answers_passes_its_own_gates(tmp_path: Path) -> None:
-    answers = HOSTILE | {"project": "a-project.with_a-name-of-forty-letters", "license": "Proprietary"}
-    project = settle(bake(tmp_path / "baked", **answers), tmp_path / "settings")
-    pass_the_gate(project, "a_project_with_a_name_of_forty_letters")
-    project.run("nbdev-test")
-    assert " passed" in project.run("pytest", "-q")
 
 
 def test_plain_venv_and_pip_will_do(tmp_path: Path) -> None:
