@@ -15,30 +15,31 @@ TAKEN = set(
     a2wsgi adbc_driver_duckdb aiobotocore aiohappyeyeballs aiohttp aiohttp_asgi_connector aioitertools aiosignal
     aiosqlite annotated_types anyio argon2 argon2_cffi argon2_cffi_bindings arrow asgiref asttokens astunparse
     async_lru attr attrs babel beautifulsoup4 bentoml bentoml_cli bleach botocore bs4 build cattr cattrs certifi
-    cffi charset_normalizer circus click click_option_group cloudpickle comm contourpy cycler dask dateutil debugpy
-    defusedxml distributed dotenv duckdb entrypoints example execnb executing fastcore fastgit fastjsonschema
-    fastspec fasttransport fonttools fqdn frozenlist fsspec ghapi h11 httpcore httpcore2 httptools httpx httpx2
-    httpx_ws hypothesis hypothesis_crosshair_provider idna iniconfig ipykernel ipykernel_launcher ipython
-    ipython_pygments_lexers isoduration jedi jinja2 jmespath joblib json5 jsonpointer jsonschema
-    jsonschema_specifications jupyter jupyter_builder jupyter_client jupyter_core jupyter_events jupyter_lsp
-    jupyter_server jupyter_server_terminals jupyterlab jupyterlab_pygments jupyterlab_server kantoku kiwisolver
-    locket markdown_it markdown_it_py markupsafe matplotlib matplotlib_inline mdurl mistune mpl_toolkits msgpack
-    multidict multipart narwhals nbclient nbconvert nbdev nbformat nest_asyncio2 notebook_shim numpy nvidia_ml_py
-    opentelemetry opentelemetry_api opentelemetry_instrumentation opentelemetry_instrumentation_aiohttp_client
-    opentelemetry_instrumentation_asgi opentelemetry_sdk opentelemetry_semantic_conventions opentelemetry_util_http
-    overrides packaging packaging_legacy_version pandas pandocfilters papermill parso partd pathspec pexpect pil
-    pillow pip_requirements_parser platformdirs pluggy prettytable prometheus_client prompt_toolkit propcache psutil
-    ptyprocess pure_eval py pyarrow pycparser pydantic pydantic_core pydantic_settings pygments pylab pynvml
-    pyparsing pyproject_hooks pytest python_dateutil python_dotenv python_json_logger python_multipart
-    pythonjsonlogger pyyaml pyzmq referencing requests rfc3339_validator rfc3986_validator rich rich_toolkit rpds
-    rpds_py ruff s3fs schema scikit_learn scipy send2trash setuptools simple_di six sklearn skops sortedcontainers
-    soupsieve stack_data starlette tblib tenacity terminado threadpoolctl tinycss2 tlz tomli_w toolz tornado tqdm
-    traitlets truststore typing_extensions typing_inspection tzdata uri_template urllib3 uvicorn uvloop watchdog
-    watchfiles wcwidth webcolors webencodings websocket websocket_client wheel wrapt wsproto yaml yarl zict zmq
+    cffi cfgv charset_normalizer circus click click_option_group cloudpickle comm contourpy cycler dask dateutil
+    debugpy defusedxml distlib distributed dotenv duckdb entrypoints example execnb executing fastcore fastgit
+    fastjsonschema fastspec fasttransport filelock fonttools fqdn frozenlist fsspec ghapi h11 httpcore httpcore2
+    httptools httpx httpx2 httpx_ws hypothesis hypothesis_crosshair_provider identify idna iniconfig ipykernel
+    ipykernel_launcher ipython ipython_pygments_lexers isoduration jedi jinja2 jmespath joblib json5 jsonpointer
+    jsonschema jsonschema_specifications jupyter jupyter_builder jupyter_client jupyter_core jupyter_events
+    jupyter_lsp jupyter_server jupyter_server_terminals jupyterlab jupyterlab_pygments jupyterlab_server kantoku
+    kiwisolver locket markdown_it markdown_it_py markupsafe matplotlib matplotlib_inline mdurl mistune mpl_toolkits
+    msgpack multidict multipart narwhals nbclient nbconvert nbdev nbformat nest_asyncio2 nodeenv notebook_shim numpy
+    nvidia_ml_py opentelemetry opentelemetry_api opentelemetry_instrumentation
+    opentelemetry_instrumentation_aiohttp_client opentelemetry_instrumentation_asgi opentelemetry_sdk
+    opentelemetry_semantic_conventions opentelemetry_util_http overrides packaging packaging_legacy_version pandas
+    pandocfilters papermill parso partd pathspec pexpect pil pillow pip_requirements_parser platformdirs pluggy
+    pre_commit prettytable prometheus_client prompt_toolkit propcache psutil ptyprocess pure_eval py pyarrow
+    pycparser pydantic pydantic_core pydantic_settings pygments pylab pynvml pyparsing pyproject_hooks pytest
+    python_dateutil python_discovery python_dotenv python_json_logger python_multipart pythonjsonlogger pyyaml pyzmq
+    referencing requests rfc3339_validator rfc3986_validator rich rich_toolkit rpds rpds_py ruff s3fs schema
+    scikit_learn scipy send2trash setuptools simple_di six sklearn skops sortedcontainers soupsieve stack_data
+    starlette tblib tenacity terminado threadpoolctl tinycss2 tlz tomli_w toolz tornado tqdm traitlets truststore
+    typing_extensions typing_inspection tzdata uri_template urllib3 uvicorn uvloop virtualenv watchdog watchfiles
+    wcwidth webcolors webencodings websocket websocket_client wheel wrapt wsproto yaml yarl zict zmq
     """.split()
 )
-TAKEN |= {"build", "classification", "dist", "docs", "etc", "hooks", "iolog", "job", "models", "nbs", "runs", "setup"}
-TAKEN |= {"test", "tests"}
+TAKEN |= {"build", "classification", "deploy", "dist", "docs", "etc", "hooks", "iolog", "job", "models", "nbs", "runs"}
+TAKEN |= {"setup", "test", "tests"}
 TAKEN |= {"aux", "con", "nul", "prn", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 TAKEN |= set(sys.stdlib_module_names)
 TAKEN |= {"false", "n", "no", "null", "off", "on", "true", "y", "yes"}  # which YAML does not read as text
