@@ -80,7 +80,7 @@ CHOICES = OrderedDict(
 )
 
 
-@pytest.mark.parametrize("answers", AllPairs(CHOICES), ids="-".join)
+@pytest.mark.parametrize("answers", list(AllPairs(CHOICES)), ids="-".join)
 def test_every_pair_of_choices(answers: NamedTuple, tmp_path: Path) -> None:
     project = bake(tmp_path, **answers._asdict())
     assert sorted(path.relative_to(project).as_posix() for path in files(project)) == expected(project, answers.ci)

@@ -91,6 +91,9 @@ def two_edits(clone: Project, first: str, second: str) -> None:
     shell(clone, "git checkout --quiet ours")
 
 
+@pytest.mark.filterwarnings(
+    "ignore::nbformat.warnings.MissingIDFieldWarning", "ignore::nbformat.warnings.DuplicateCellId"
+)
 def test_a_merge_leaves_a_notebook_that_opens(clone: Project) -> None:
     two_edits(clone, "hour as we say", "hour as they say")
     said = shell(clone, "git merge --quiet theirs", code=1)

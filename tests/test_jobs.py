@@ -493,7 +493,8 @@ def test_a_sweep_on_a_cluster_survives_a_worker(project: Project, write: Write, 
         until(lambda: statuses(project)["done"] == 4, 120)
         time.sleep(2)  # both workers are busy with runs that wait
         for process in [*psutil.Process(workers[0].pid).children(recursive=True), psutil.Process(workers[0].pid)]:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended with the one before
+                process.kill()
         marker.touch()
         said, _ = sweep.communicate(timeout=180)
         assert sweep.returncode == 0, said
@@ -508,11 +509,12 @@ def test_a_sweep_on_a_cluster_survives_a_worker(project: Project, write: Write, 
         sweep = start(project, "job", "sweep", name, "-p", "number=9", "--scheduler", address)
 
         def jobs() -> list[psutil.Process]:
-            return [
-                one
-                for one in psutil.Process(workers[1].pid).children(recursive=True)
-                if "forkserver" in str(one.cmdline())
-            ]
+            found = []
+            for one in psutil.Process(workers[1].pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                    if "forkserver" in str(one.cmdline()):
+                        found.append(one)
+            return found
 
         until(lambda: len(jobs()) >= 2)
         time.sleep(2)

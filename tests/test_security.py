@@ -237,7 +237,12 @@ def test_html_from_outside_is_text_in_a_report(project: Project) -> None:
 
 
 def test_a_bento_holds_no_secret_and_no_record(project: Project, trained: str) -> None:
-    private = [project.root / ".env", project.root / "iolog" / "raw" / "dt=2012-07-04" / "host-1-abcdef01-0.jsonl"]
+    private = [
+        project.root / ".env",
+        project.root / "iolog" / "raw" / "dt=2012-07-04" / "host-1-abcdef01-0.jsonl",
+        project.root / "iolog" / "contracts" / "bike_demand" / "model.json",  # a folder of the package's name
+        project.root / "runs" / "champion.json",
+    ]
     for path in private:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("s3cret", encoding="utf-8")
