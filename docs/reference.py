@@ -34,8 +34,9 @@ from starlette.testclient import TestClient
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """# Reference
 
-What there is, by its names. `make reference` writes this page from the code, and from what a project of the default
-answers leaves behind when it runs; a test holds it against them. The other pages say what it is for.
+Every prompt, command, job, setting and record. `make reference` writes this page from the code, and from what a
+project of the default answers leaves behind when it runs; a test holds it against them. The other pages say what it
+is for.
 """
 REFUSED = (  # an answer for each thing that the hook refuses
     {"project": "Bike Demand"},
@@ -82,7 +83,7 @@ def prompts() -> Iterator[str]:
         rows.append([code(name), said["__prompt__"], "<br>".join(labels), "<br>".join(map(code, default))])
     yield f"## Prompts\n\nOf two defaults, one is for each `task`: {', '.join(map(code, prompts['task']))}.\n"
     yield table(["prompt", "question", "choices", "default"], rows)
-    yield "An answer that would break the project later is refused before a file is written. So are these:\n"
+    yield "An answer that would break the project later is refused before a file is written. Examples:\n"
     hook = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
     programs = (hook.replace("{{ cookiecutter | tojson }}", json.dumps(answers[0] | wrong)) for wrong in REFUSED)
     refused = (subprocess.run([sys.executable, "-c", each], capture_output=True, text=True) for each in programs)

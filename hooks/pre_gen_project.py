@@ -67,7 +67,7 @@ def complaints() -> "list[str]":
         if name == "package" and found and value == re.sub(r"[-.]", "_", project.lower()):
             continue  # it follows from the project's name, which is refused already
         if not re.fullmatch(pattern, value, re.ASCII) or len(value) > 40:
-            why = f"must be at most 40 of a-z and 0-9, begin with a letter, {rule}"
+            why = f"must be at most 40 lower-case letters and digits, a letter first, {rule}"
         elif keyword.iskeyword(value):
             why = "is a word of the Python language"
         elif re.sub(r"[-.]", "_", value) in TAKEN:

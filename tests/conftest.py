@@ -1,6 +1,7 @@
 """What the tests share: a project baked from the defaults, with its environment and a model store of its own."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -55,7 +56,7 @@ def settle(root: Path, home: Path) -> Project:
     settings = environment(HOME=str(home / "home"), BENTOML_HOME=str(home / "bentoml"), PATH=path)
     project = Project(root, commands, settings)
     if not (root / ".git").exists():
-        project.git("init", "--quiet")
+        project.git("init", "--quiet", "--initial-branch=main")
     project.git("add", "--all")
     author = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
     project.git(*author, "commit", "--quiet", "--allow-empty", "--message=as generated")
@@ -66,6 +67,24 @@ def settle(root: Path, home: Path) -> Project:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project of the default answers; a test that changes a file puts it back."""
     return settle(bake(tmp_path_factory.mktemp("default")), tmp_path_factory.mktemp("settings"))
+
+
+def last_run(project: Project, job: str) -> tuple[Path, dict]:
+    """Folder and run.json of the newest run of a job."""
+    runs = [(path.parent, json.loads(path.read_bytes())) for path in (project.root / "runs" / job).glob("*/run.json")]
+    return max(runs, key=lambda run: run[1]["start"])
+
+
+def train(project: Project) -> str:
+    """Train a small model, the latest of the project's store from now on; return its tag."""
+    project.run("job", "run", "train", "-p", "max_iter=5", "-p", "end=2011-04-01")
+    return last_run(project, "train")[1]["model"]
+
+
+@pytest.fixture(scope="module")
+def trained(project: Project) -> str:
+    """The tag of a small model that the service serves."""
+    return train(project)
 
 
 @pytest.fixture
@@ -101,7 +120,7 @@ def containerize(project: Project, containers: Containers, root: Path) -> str:
 @pytest.fixture(scope="session")
 def image(project: Project, containers: Containers) -> Iterator[str]:
     """The image of a bento with a small model, made by the project's own commands."""
-    project.run("job", "run", "train", "-p", "max_iter=5", "-p", "end=2011-04-01")
+    train(project)
     name = containerize(project, containers, project.root)
     yield name
     containers.run("podman", "rmi", name)

@@ -99,12 +99,12 @@ def copy_of_the_template(into: Path) -> Path:
     """A repository of its own with the template as it is now, committed or not."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
-    for name in filter(None, names):
+    for name in filter(lambda name: name and (ROOT / name).exists(), names):
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         (into / name).write_bytes((ROOT / name).read_bytes())
     author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
     for words in (
-        ["init", "--quiet"],
+        ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all"],
         [*author, "commit", "--quiet", "--allow-empty", "--message=now"],
     ):

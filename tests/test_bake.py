@@ -27,8 +27,8 @@ CI = {
     "none": [],
 }
 FILES = """
-    .gitattributes .gitconfig .gitignore .pre-commit-config.yaml LICENSE README.md champion.json pyproject.toml
-    .devcontainer/devcontainer.json .vscode/extensions.json .vscode/settings.json
+    .gitattributes .gitignore .pre-commit-config.yaml LICENSE README.md champion.json pyproject.toml
+    .devcontainer/Dockerfile .devcontainer/devcontainer.json .vscode/extensions.json .vscode/settings.json
     deploy/alerts.yaml deploy/bento.Dockerfile deploy/compose.yaml deploy/grafana.json deploy/jobs.Dockerfile
     deploy/kubernetes.yaml deploy/kustomization.yaml deploy/prometheus.yaml
     etc/jupyter/jupyter_server_config.json

@@ -196,13 +196,7 @@ def nothing_else_writable(project: Project, folder: Path, *writable: Path) -> Pr
     return inside
 
 
-@pytest.fixture(scope="module")
-def trained(project: Project) -> None:
-    """A small model that the service serves."""
-    project.run("job", "run", "train", "-p", "max_iter=5", "-p", "end=2011-04-01")
-
-
-def test_service_and_job_write_to_the_log_and_tmp_alone(project: Project, trained: None, tmp_path: Path) -> None:
+def test_service_and_job_write_to_the_log_and_tmp_alone(project: Project, trained: str, tmp_path: Path) -> None:
     log = tmp_path / "iolog"
     log.mkdir()
     inside = nothing_else_writable(project, tmp_path, log)
@@ -214,7 +208,7 @@ def test_service_and_job_write_to_the_log_and_tmp_alone(project: Project, traine
 
 
 def test_what_is_in_flight_is_answered_and_nothing_new_is_taken(
-    project: Project, trained: None, edited: Callable[[str, str, str], None], tmp_path: Path
+    project: Project, trained: str, edited: Callable[[str, str, str], None], tmp_path: Path
 ) -> None:
     log, predict = tmp_path / "iolog", "predictions = self.predict_columns("
     edited("bike_demand/service.py", predict, f"import asyncio; await asyncio.sleep(len(rows))\n        {predict}")
@@ -384,7 +378,7 @@ def prometheus(config: Path) -> Iterator[Callable[[str], dict]]:
 
 
 def test_prometheus_reads_the_service_and_finds_all_that_is_asked_for(
-    project: Project, trained: None, tmp_path: Path
+    project: Project, trained: str, tmp_path: Path
 ) -> None:
     tool("prometheus", "Debian's prometheus")
     deploy, key, secret = project.root / "deploy", {"Authorization": "Bearer s3cret"}, tmp_path / "api_key"

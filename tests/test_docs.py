@@ -54,7 +54,7 @@ def test_the_start_page_runs_as_typed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lane", ["data-scientist", "ml-engineer", "mlops-engineer"])
 def test_the_pages_of_the_lanes_run_as_typed(lane: str, tmp_path: Path) -> None:
-    enter = "python3 -m cookiecutter --no-input daybook > /dev/null\ncd bike-demand\ngit init --quiet\n"
+    enter = "python3 -m cookiecutter --no-input daybook > /dev/null\ncd bike-demand\ngit init --quiet -b main\n"
     blocks = typed(f"{lane}.md")
     assert len(blocks) > 2
     said = type_in([enter, *blocks], tmp_path)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -22,8 +23,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
     subprocess.run(["git", "clone", "--quiet", origin.root, root], check=True)
     (root / "uv.lock").write_bytes((origin.root / "uv.lock").read_bytes())
     tools = tmp_path_factory.mktemp("tools")
-    subprocess.run([sys.executable, "-m", "venv", tools], check=True)
-    path = os.pathsep.join([str(tools / "bin"), os.environ["PATH"]])
+    (tools / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    path = os.pathsep.join([str(tools), os.environ["PATH"]])
     person = {
         f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }

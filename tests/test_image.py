@@ -110,6 +110,14 @@ def test_jobs_run_in_an_image_of_their_own(project: Project, containers: Contain
     containers.run("podman", "rmi", name)
 
 
+def test_whoever_works_in_the_dev_container_is_not_root(project: Project, containers: Containers) -> None:
+    folder, name = project.root / ".devcontainer", f"{project.root.name}-dev"
+    containers.run("buildah", "build", "--from", BASE, "--tag", name, folder)
+    assert containers.run("podman", "run", "--rm", name, "id", "--user", "--name").strip() == "vscode"
+    assert containers.run("podman", "run", "--rm", name, "uv", "--version").startswith("uv 0.")
+    containers.run("podman", "rmi", name)
+
+
 @pytest.mark.matrix
 def test_without_uv_lock_the_image_has_what_the_bento_locks(
     project: Project, containers: Containers, image: str, tmp_path: Path

@@ -19,18 +19,10 @@ from threading import Event, Thread
 
 import psutil
 import pytest
-from conftest import Project, Service, object_store, serve
-from test_project import last_run
+from conftest import Project, Service, last_run, object_store, serve
 
 ROW = {"dteday": "2011-05-01", "hr": 8, "holiday": 0, "workingday": 1, "weathersit": 1, "temp": 0.5, "atemp": 0.5}
 ROW |= {"hum": 0.5, "windspeed": 0.1}
-
-
-@pytest.fixture(scope="session")
-def trained(project: Project) -> str:
-    """The tag of a small model that the service serves."""
-    project.run("job", "run", "train", "-p", "max_iter=5", "-p", "end=2011-04-01")
-    return last_run(project, "train")[1]["model"]
 
 
 def call(url: str, body: bytes | dict, route: str = "/predict", **headers: str) -> tuple[int, dict]:

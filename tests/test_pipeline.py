@@ -131,6 +131,9 @@ def carry_out(project: Path, workflow: str, job: str, home: Path, **given: str) 
     cache = subprocess.run([TOOLS / "uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
     settings = environment(HOME=str(home), PATH=path, UV_PYTHON=sys.executable)
     known = given | {"CI_PROJECT_DIR": str(project), "github.workspace": str(project)}
+    file = project / ".github" / "workflows" / f"{workflow}.yaml"
+    handed_over = re.findall(r"(?:vars|secrets)\.(\w+)", file.read_text(encoding="utf-8") if file.exists() else "")
+    inherited = {name: value for name, value in given.items() if name not in handed_over}
 
     def resolved(value: object) -> str:
         """A variable's value, in which those of the pipeline's settings are filled in; one that is not set is empty."""
@@ -148,7 +151,7 @@ def carry_out(project: Path, workflow: str, job: str, home: Path, **given: str) 
             shell = subprocess.Popen(
                 ["bash", "-eo", "pipefail", script],
                 cwd=project,
-                env=settings | variables | given | {"UV_CACHE_DIR": cache},
+                env=settings | inherited | variables | {"UV_CACHE_DIR": cache},
                 stdout=printed,
                 stderr=printed,
                 start_new_session=True,
@@ -195,6 +198,7 @@ def test_each_push_on_each_python(task: str, version: str, tmp_path: Path) -> No
     find = [TOOLS / "uv", "python", "find", "--no-project", "--no-python-downloads", version]
     found = subprocess.run(find, capture_output=True, text=True)
     if found.returncode:
+        assert "CI" not in os.environ, found.stderr
         pytest.skip(f"Python {version} is not here")
     project = bake(tmp_path, task=task, python=version)
     pass_a_push(project, tmp_path / "home", UV_PYTHON=found.stdout.strip())
@@ -342,4 +346,5 @@ def test_a_release(ci: str, containers: Containers, tmp_path: Path) -> None:
     if ci == "gitlab":  # podman says what it has, docker what the registry has
         assert written.strip() == digests[0] != digests[1]
     assert re.search(r"^=+ 3\d passed", said, re.MULTILINE)
-    assert len(list((project / "iolog").glob("raw/*/*.jsonl"))) == 1, "the container has closed its file"
+    [segment] = (project / "iolog").glob("raw/*/*.jsonl")  # closed by the container
+    assert ci == "gitlab" or segment.stat().st_gid == os.getgid(), "only root could read it"

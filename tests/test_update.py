@@ -60,7 +60,7 @@ def test_a_project_of_a_release_is_brought_here(release: str, template: Path, pr
     cruft(tmp_path, "create", "--no-input", "--checkout", release, str(template))
     ours = tmp_path / "bike-demand"
     if not (ours / ".git").exists():
-        git(ours, "init", "--quiet")
+        git(ours, "init", "--quiet", "--initial-branch=main")
     edit(ours)
     git(ours, "add", "--all")
     git(ours, "commit", "--quiet", "--message=ours")

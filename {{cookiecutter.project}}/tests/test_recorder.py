@@ -1,6 +1,7 @@
 """Whatever comes in and goes out, a request is one line on record that can be read."""
 
 import asyncio
+import errno
 import json
 import tempfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
-from {{cookiecutter.package}}.ops import iolog
+from {{cookiecutter.package}}.ops import iolog, recorder
 from {{cookiecutter.package}}.ops.recorder import Middleware, Redaction, Settings
 
 JSON = st.recursive(
@@ -201,3 +202,18 @@ def test_a_log_that_fails_says_so_once_and_recovers(
     assert "100 requests are not on record" in caplog.text
     assert [log.counters[name]._value.get() for name in ("written", "failed")] == [50, 100]
     assert len(lines(log)) == 50
+
+
+@pytest.mark.skipif(recorder.fcntl is None, reason="there are no such locks on this system")
+def test_where_there_are_no_locks_lines_are_written_and_nobody_adopts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(recorder.fcntl, "flock", refuse)
+    writer = recorder.SegmentWriter(tmp_path)
+    writer.write(b"{}\n", "2026-11-23")
+    assert recorder.adopt(tmp_path) == 0
+    writer.write(b"{}\n", "2026-11-23")
+    assert writer.path.name.endswith(".open") and writer.path.read_bytes() == b"{}\n{}\n"

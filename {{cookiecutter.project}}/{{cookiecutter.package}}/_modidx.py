@@ -309,6 +309,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           '{{cookiecutter.package}}.ops.registry._in_model_store': ( 'ops/registry.html#_in_model_store',
                                                                                         '{{cookiecutter.package}}/ops/registry.py'),
                                           '{{cookiecutter.package}}.ops.registry._sha256': ('ops/registry.html#_sha256', '{{cookiecutter.package}}/ops/registry.py'),
+                                          '{{cookiecutter.package}}.ops.registry._unpack': ('ops/registry.html#_unpack', '{{cookiecutter.package}}/ops/registry.py'),
                                           '{{cookiecutter.package}}.ops.registry._who': ('ops/registry.html#_who', '{{cookiecutter.package}}/ops/registry.py'),
                                           '{{cookiecutter.package}}.ops.registry.champion': ( 'ops/registry.html#champion',
                                                                                  '{{cookiecutter.package}}/ops/registry.py'),

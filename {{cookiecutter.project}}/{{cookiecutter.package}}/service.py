@@ -101,7 +101,7 @@ class Refusal(BaseModel):
     logging={"access": {"enabled": False}},
 )
 class Service:
-    "Forecasts demand from validated rows."
+    "Predicts from validated rows."
 
     model = bentoml.models.BentoModel(registry.served(MODEL_NAME))  # `bentoml build` puts it into the bento
 

@@ -275,7 +275,11 @@ class SegmentWriter:
             self.path = parent / f"{self.name}-{self.number}.jsonl.open"
             descriptor = os.open(self.path, flags, 0o640)
             self.number += 1
-            if _lock(descriptor) and os.fstat(descriptor).st_nlink:
+            try:
+                is_ours = _lock(descriptor)
+            except OSError:  # a file system without locks, on which nobody adopts
+                is_ours = True
+            if is_ours and os.fstat(descriptor).st_nlink:
                 self.descriptor = descriptor
             else:  # somebody took the empty file for a dead writer's
                 os.close(descriptor)

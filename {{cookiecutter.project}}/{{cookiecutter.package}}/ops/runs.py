@@ -338,6 +338,7 @@ class Store:
         draft = Path(target).with_name(f".{Path(target).name}.{secrets.token_hex(4)}")
         draft.parent.mkdir(parents=True, exist_ok=True)
         try:
+            draft.touch(0o640)  # there may be rows in it: nothing for others on this machine
             draft.write_bytes(content)
             draft.replace(target)
         finally:
