@@ -112,11 +112,23 @@ def copy_of_the_template(into: Path) -> Path:
     return into
 
 
+def uv_alone() -> Path:
+    """A folder that has uv, and nothing else that is installed beside this Python."""
+    folder = ROOT / "build" / "uv"
+    folder.mkdir(parents=True, exist_ok=True)
+    for tool in ("uv", "uvx"):
+        if not (folder / tool).exists():
+            (folder / tool).unlink(missing_ok=True)
+            (folder / tool).symlink_to(Path(sys.executable).with_name(tool))
+    return folder
+
+
 def environment(**settings: str) -> dict[str, str]:
-    """What a person's environment would be: nothing of this Python's, and uv trusts the system's certificates."""
+    """What a person's environment would be: with uv, which trusts the system's certificates, without this Python."""
     own = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "BENTOML_HOME", "CHAMPION_FILE", "IOLOG_DIR")
     inherited = {name: value for name, value in os.environ.items() if name not in own}
-    return inherited | {"UV_SYSTEM_CERTS": "1"} | settings
+    wanted = inherited | {"UV_SYSTEM_CERTS": "1"} | settings
+    return wanted | {"PATH": os.pathsep.join(filter(None, [str(uv_alone()), wanted.get("PATH")]))}
 
 
 def install(project: Path, *words: str) -> Path:

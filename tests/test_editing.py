@@ -1,16 +1,14 @@
 """What keeps a team's notebooks clean: the hook of a commit, the merge driver, the editor's settings."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import Project, settle
-from template import bake
+from template import bake, environment
 
 NOTEBOOK = "nbs/00_data.ipynb"
 
@@ -22,13 +20,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("clone") / "bike-demand"
     subprocess.run(["git", "clone", "--quiet", origin.root, root], check=True)
     (root / "uv.lock").write_bytes((origin.root / "uv.lock").read_bytes())
-    tools = tmp_path_factory.mktemp("tools")
-    (tools / "uv").symlink_to(Path(sys.executable).with_name("uv"))
-    path = os.pathsep.join([str(tools), os.environ["PATH"]])
     person = {
         f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
     }
-    made = Project(root, root / ".venv" / "bin", origin.settings | person | {"PATH": path, "UV_PYTHON": sys.executable})
+    settings = environment(HOME=origin.settings["HOME"], UV_PYTHON=sys.executable, **person)
+    made = Project(root, root / ".venv" / "bin", settings)
     container = json.loads((root / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
     shell(made, container["postCreateCommand"])
     return made

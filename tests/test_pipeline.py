@@ -124,9 +124,6 @@ def steps(project: Path, workflow: str, job: str) -> list[Step]:
 def carry_out(project: Path, workflow: str, job: str, home: Path, **given: str) -> tuple[int, str]:
     """Type a job's steps into a shell, on a machine with uv; the first exit code but 0, and all that was said."""
     (home / "bin").mkdir(parents=True, exist_ok=True)
-    for tool in ("uv", "uvx"):
-        if not (home / "bin" / tool).exists():
-            (home / "bin" / tool).symlink_to(TOOLS / tool)
     path = os.pathsep.join([str(home / "bin"), os.environ["PATH"]])
     cache = subprocess.run([TOOLS / "uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
     settings = environment(HOME=str(home), PATH=path, UV_PYTHON=sys.executable)
