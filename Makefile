@@ -5,16 +5,36 @@ PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python;
 	&& echo $$python && break; done)
 RUN := build/env/bin/python
 PROJECT ?= build/bike-demand
+# The library where it lies, in the environment of a baked project; its bytecode goes elsewhere, so that none is baked.
+LIBRARY := build/library/bike-demand/.venv/bin
+IN_LIBRARY := PATH="$(CURDIR)/$(LIBRARY):$$PATH" PYTHONPATH="$(CURDIR)/{{cookiecutter.project}}" \
+	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" BENTOML_DO_NOT_TRACK=true OMP_WAIT_POLICY=passive
+SOURCES := hooks tests tools benchmarks nbs
 
-.PHONY: demo test bench project home reference pictures clean
+.PHONY: demo test test-all lint unit chapters export bench figures reference pictures project sync clean
 
 demo: build/env/ready ## generate a project and run its tour
-	$(RUN) tests/template.py demo build/demo
+	$(RUN) tools/template.py demo build/demo
 
-test: build/env/ready ## everything; ARGS="-k hooks" for a part
-	$(RUN) -m ruff check hooks tests benchmarks docs
-	$(RUN) -m ruff format --check hooks tests benchmarks docs
-	$(RUN) -m pytest $(ARGS)
+test: lint unit chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
+	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile $(ARGS)
+
+test-all: lint unit chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
+	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile -m "long or not long" $(ARGS)
+
+lint: build/env/ready
+	$(RUN) -m ruff check $(SOURCES)
+	$(RUN) -m ruff format --check $(SOURCES)
+
+unit: build/library/ready ## the library, imported
+	$(IN_LIBRARY) pytest -p no:cacheprovider tests/unit $(UNIT_ARGS)
+
+chapters: build/library/ready ## the library's chapters, run
+	$(IN_LIBRARY) nbdev-test --n-workers 2
+
+export: build/library/ready ## clean the library's chapters, and write its modules from them
+	$(IN_LIBRARY) nbdev-clean
+	$(IN_LIBRARY) nbdev-export
 
 bench: build/env/ready ## compare with peers, and measure the log: writes benchmarks/*.md
 	$(RUN) benchmarks/serving.py
@@ -22,24 +42,31 @@ bench: build/env/ready ## compare with peers, and measure the log: writes benchm
 	$(RUN) benchmarks/log.py
 	$(RUN) benchmarks/loop.py
 
-project: build/env/ready ## projects to edit, in build/bike-demand and build/late-parcels
-	$(RUN) tests/template.py bake build
-
-home: build/env/ready ## bring back what was edited in build/bike-demand, or PROJECT=build/late-parcels
-	$(RUN) tests/template.py home $(PROJECT)
+figures: ## sizes of cells, prose and modules of all notebooks
+	$(PYTHON) tools/figures.py
 
 reference: build/env/ready ## write docs/reference.md from the code
-	$(RUN) tests/template.py reference build/reference
+	$(RUN) tools/template.py reference build/reference
 
 pictures: demo ## take docs/pictures of the reports of a tour and a sweep, with Chromium
 	cd build/demo/bike-demand && export BENTOML_HOME=$(CURDIR)/build/demo/bentoml && \
-	.venv/bin/job sweep train -p max_depth=4,8,16 -p learning_rate=0.05,0.1 && \
-	.venv/bin/python ../../../docs/pictures.py
+	.venv/bin/daybook sweep train -p max_depth=4,8,16 -p learning_rate=0.05,0.1 && \
+	.venv/bin/python ../../../tools/pictures.py
+
+project: build/env/ready ## projects to edit, in build/bike-demand and build/late-parcels
+	$(RUN) tools/template.py bake build
+
+sync: build/env/ready ## copy back what was edited in build/bike-demand, or PROJECT=build/late-parcels
+	$(RUN) tools/template.py sync $(PROJECT)
 
 build/env/ready: tests/requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none is on the PATH."; exit 1; }
 	$(PYTHON) -m venv --clear build/env
 	$(RUN) -m pip install --quiet --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+build/library/ready: build/env/ready {{cookiecutter.project}}/pyproject.toml
+	$(RUN) tools/template.py library build/library
 	@touch $@
 
 clean: ## remove all that these targets have made

@@ -22,23 +22,24 @@ import psutil
 from nbformat.v4 import new_code_cell, new_notebook
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(HERE.parent / "tools"))
 
 from template import bake, environment, install  # noqa: E402
 
 BENCH = HERE.parent / "build" / "bench" / "jobs"
 MANY = 32  # runs of a sweep
 WORKERS = 2
+SWEEP = f"Daybook: `daybook sweep --workers {WORKERS}`"
 
 SMALL = [
     "import numpy as np\nimport pandas as pd\nfrom sklearn.linear_model import Ridge\n\n"
-    "from bike_demand.ops.runs import record",
+    "from daybook.runs import record",
     "seed: int = 0\nalpha: float = 1.0",
-    "dice = np.random.default_rng(seed)\n"
-    "frame = pd.DataFrame(dice.normal(size=(5000, 8)), columns=list('abcdefgh'))\n"
-    "truth = frame.sum(axis=1) + dice.normal(size=5000)\n"
+    "random = np.random.default_rng(seed)\n"
+    "frame = pd.DataFrame(random.normal(size=(5000, 8)), columns=list('abcdefgh'))\n"
+    "y_true = frame.sum(axis=1) + random.normal(size=5000)\n"
     "frame.describe()",
-    "model = Ridge(alpha).fit(frame, truth)\nmae = float(np.abs(model.predict(frame) - truth).mean())\nprint(mae)",
+    "model = Ridge(alpha).fit(frame, y_true)\nmae = float(np.abs(model.predict(frame) - y_true).mean())\nprint(mae)",
     "record(mae=mae)",
 ]
 TINY = ["", "number: int = 0", "number + 1"]
@@ -66,7 +67,7 @@ def notebook(project: Path, name: str, sources: list[str]) -> None:
 
 
 def edited(path: Path, old: str, new: str, target: Path) -> Path:
-    """A copy of a notebook with another default, for those who take no parameters."""
+    """A copy of a notebook with another default, for ways that take no parameters."""
     text = path.read_text(encoding="utf-8")
     assert old in text, f"{path} has no {old}"
     target.write_text(text.replace(old, new), encoding="utf-8")
@@ -92,12 +93,12 @@ class Bench:
         peer = BENCH / "ploomber"
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, peer], env=environment(), check=True)
         self.peer = peer / self.own.name
-        wanted = ["-e", f"{self.project}[dev]", "ploomber-engine"]
-        pip = [*uv, "pip", "install", "--quiet", "--python", self.peer / "python", *wanted]
+        packages = ["-e", f"{self.project}[dev]", "ploomber-engine"]
+        pip = [*uv, "pip", "install", "--quiet", "--python", self.peer / "python", *packages]
         subprocess.run(pip, env=environment(), check=True)
         for commands in (self.own, self.peer):
-            compiled = [commands / "python", "-m", "compileall", "-q", commands.parent]
-            subprocess.run(compiled, stdout=subprocess.DEVNULL, check=False)
+            compilation = [commands / "python", "-m", "compileall", "-q", commands.parent]
+            subprocess.run(compilation, stdout=subprocess.DEVNULL, check=False)
         self.settings = environment(BENTOML_HOME=str(BENCH / "bentoml"))
         self.out = BENCH / "out"
         self.out.mkdir()
@@ -133,7 +134,7 @@ def one_job(bench: Bench, name: str, parameter: tuple[str, str, str]) -> dict[st
     done = bench.out / "done.ipynb"
     return {
         "the same code as a script": lambda: bench.time(bench.own / "python", program),
-        "Daybook: `job run`": lambda: bench.time(bench.own / "job", "run", name, "-p", f"{key}={new}"),
+        "Daybook: `daybook run`": lambda: bench.time(bench.own / "daybook", "run", name, "-p", f"{key}={new}"),
         "papermill": lambda: bench.time(bench.own / "papermill", path, done, "-p", key, new),
         "ploomber-engine": lambda: bench.time(bench.peer / "ploomber-engine", path, done, "-p", key, new),
         "`jupyter nbconvert --execute`": lambda: bench.time(
@@ -151,8 +152,8 @@ def sweeps(bench: Bench) -> dict[str, Way]:
         return lambda: sum(bench.time(*(str(word).replace("SEED", seed) for word in words)) for seed in seeds)
 
     def side_by_side(command: str) -> Way:
-        listed = " ".join(seeds)
-        return lambda: bench.time("sh", "-c", f"printf '%s\\n' {listed} | xargs -P {WORKERS} -I SEED {command}")
+        words = " ".join(seeds)
+        return lambda: bench.time("sh", "-c", f"printf '%s\\n' {words} | xargs -P {WORKERS} -I SEED {command}")
 
     def in_one_process(commands: Path, module: str, options: str) -> Way:
         code = IN_ONE_PROCESS.format(module=module, many=MANY, notebook=str(path), options=options)
@@ -161,19 +162,9 @@ def sweeps(bench: Bench) -> dict[str, Way]:
     program = bench.out / "small.py"
     target = bench.out / "SEED.ipynb"
     papermill = [bench.own / "papermill", path, target, "-p", "seed", "SEED"]
+    sweep = ["sweep", "small", "-p", f"seed={','.join(seeds)}", "--workers", str(WORKERS), "--force"]
     return {
-        f"Daybook: `job sweep --workers {WORKERS}`": lambda: bench.time(
-            *(
-                bench.own / "job",
-                "sweep",
-                "small",
-                "-p",
-                f"seed={','.join(seeds)}",
-                "--workers",
-                str(WORKERS),
-                "--again",
-            )
-        ),
+        SWEEP: lambda: bench.time(bench.own / "daybook", *sweep),
         "papermill, one after another": one_by_one(*papermill),
         "papermill, one after another from one Python process": in_one_process(
             bench.own, "papermill", "progress_bar=False, kernel_name='python3'"
@@ -195,23 +186,23 @@ def sweeps(bench: Bench) -> dict[str, Way]:
 
 def measure(ways: dict[str, Way], rounds: int) -> dict[str, list[float]]:
     """Seconds of each way, round by round, all ways in each round, forwards and backwards."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(rounds):
         for name in sorted(ways, key=list(ways).index, reverse=bool(turn % 2)):
             try:
-                found[name].append(ways[name]())
+                times[name].append(ways[name]())
             except RuntimeError as error:
                 print(error, file=sys.stderr)
-                found[name].append(float("nan"))
-            print(f"{name}: {found[name][-1]:.2f} s", flush=True)
-    return found
+                times[name].append(float("nan"))
+            print(f"{name}: {times[name][-1]:.2f} s", flush=True)
+    return times
 
 
-def table(found: dict[str, list[float]], base: str) -> str:
+def table(times: dict[str, list[float]], base: str) -> str:
     """The median seconds of each way, and the median of its ratios to one of them, round by round."""
     lines = ["| way | seconds | ratio |", "|---|---:|---:|"]
-    for name, seconds in found.items():
-        ratios = [mine / other for mine, other in zip(seconds, found[base], strict=True)]
+    for name, seconds in times.items():
+        ratios = [mine / other for mine, other in zip(seconds, times[base], strict=True)]
         spread = f" ({min(ratios):.2f} to {max(ratios):.2f})" if name != base else ""
         lines.append(f"| {name} | {median(seconds):.1f} | {median(ratios):.2f}{spread} |")
     return "\n".join(lines)
@@ -224,7 +215,7 @@ def watch(bench: Bench, tiny: int) -> tuple[float, list[tuple[int, float, int, i
         return {*os.listdir("/tmp"), *(os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else ())}
 
     before, processes, samples = temporary(), set(psutil.pids()), []
-    words = [bench.own / "job", "sweep", "tiny", "-p", f"number=0..{tiny - 1}", "--sample", str(tiny)]
+    words = [bench.own / "daybook", "sweep", "tiny", "-p", f"number=0..{tiny - 1}", "--sample", str(tiny)]
     began = time.perf_counter()
     job = subprocess.Popen(
         [*words, "--workers", str(WORKERS)], cwd=bench.project, env=bench.settings, stdout=-3, stderr=-3
@@ -267,18 +258,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sweeps", type=int, default=2)
     parser.add_argument("--tiny", type=int, default=1000)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     bench = Bench()
     notebook(bench.project, "small", SMALL)
     notebook(bench.project, "tiny", TINY)
     train, small = one_job(bench, "train", ("max_iter", "100", "300")), one_job(bench, "small", ("seed", "0", "7"))
     measure(train, 1), measure(small, 1)  # the first run of anything compiles and caches
-    trains, smalls = measure(train, asked.rounds), measure(small, asked.rounds)
-    many = measure(sweeps(bench), asked.sweeps)
-    seconds, samples, left = watch(bench, asked.tiny)
+    trains, smalls = measure(train, args.rounds), measure(small, args.rounds)
+    many = measure(sweeps(bench), args.sweeps)
+    seconds, samples, left = watch(bench, args.tiny)
     marks = [samples[k * (len(samples) - 1) // 4] for k in range(1, 5)]
     marked = "\n".join(f"| {runs:,} | {memory:.0f} | {files} | {children} |" for runs, memory, files, children in marks)
-    each = seconds / asked.tiny * 1000
+    each = seconds / args.tiny * 1000
     page = f"""# What a job costs
 
 Written by `benchmarks/jobs.py` on {time.strftime("%-d %B %Y")}: {machine()}; {bench.versions()}.
@@ -287,25 +278,25 @@ round, with the smallest and the largest.
 
 ## One job
 
-The chapter `01_train` with `max_iter=300`, {asked.rounds} rounds. The script draws the same plots and writes them to
+The chapter `01_train` with `max_iter=300`, {args.rounds} rounds. The script draws the same plots and writes them to
 PNG files; only Daybook makes a report as well.
 
 {table(trains, "the same code as a script")}
 
-A notebook of five cells that fits a ridge regression to 5,000 rows, {asked.rounds} rounds:
+A notebook of five cells that fits a ridge regression to 5,000 rows, {args.rounds} rounds:
 
 {table(smalls, "the same code as a script")}
 
 ## {MANY} jobs
 
-That small notebook with {MANY} seeds on {WORKERS} cores, {asked.sweeps} rounds. Each run of Daybook's has a process of
+That small notebook with {MANY} seeds on {WORKERS} cores, {args.sweeps} rounds. Each run of Daybook's has a process of
 its own, an executed notebook, a report and a `run.json`, and there is a page that compares them.
 
-{table(many, f"Daybook: `job sweep --workers {WORKERS}`")}
+{table(many, SWEEP)}
 
-## {asked.tiny:,} jobs
+## {args.tiny:,} jobs
 
-One sweep of {asked.tiny:,} runs of a notebook with one line took {seconds:.0f} s, {each:.0f} ms a run.
+One sweep of {args.tiny:,} runs of a notebook with one line took {seconds:.0f} s, {each:.0f} ms a run.
 On the way, the command and the server that forks its processes used:
 
 | runs started | memory that is theirs alone, MB | open files of the command | processes beside it |

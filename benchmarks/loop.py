@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from daybook.contract import Contract
+
 HERE = Path(__file__).resolve().parent
 BENCH = HERE.parent / "build" / "bench" / "loop"
 PEERS = {  # Evidently does not work with pandas 3, and NannyML does not ask for statsmodels
@@ -38,10 +40,10 @@ SHIFTED = {"x1", "x4", "category"}
 SHIFT = 0.8  # standard deviations
 SHARES = (0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.04, 0.01)
 START = date(1800, 1, 1)  # of the hours to backtest: one occurs once, so a million of them is more than a century
-ASKED = datetime(2012, 7, 1, tzinfo=UTC)
+LOGGED = datetime(2012, 7, 1, tzinfo=UTC)
 
 
-def sample(dice: "np.random.Generator", n: int, is_shifted: bool) -> "pd.DataFrame":
+def sample(random: "np.random.Generator", n: int, is_shifted: bool) -> "pd.DataFrame":
     """Rows of ten features; in a window that is shifted, three of them are."""
     import numpy as np
     import pandas as pd
@@ -51,86 +53,99 @@ def sample(dice: "np.random.Generator", n: int, is_shifted: bool) -> "pd.DataFra
     rest = [share * (1 - first) / (1 - SHARES[0]) for share in SHARES[1:]]
     return pd.DataFrame(
         {
-            "x0": dice.normal(size=n),
-            "x1": dice.normal(size=n) + by,
-            "x2": dice.lognormal(0, 0.5, n),
-            "x3": dice.random(n),
-            "x4": dice.gamma(4, 1, n) + 2 * by,
-            "x5": dice.beta(2, 5, n),
-            "x6": dice.laplace(size=n),
-            "number": dice.poisson(12, n),
-            "flag": dice.random(n) < 0.3,
-            "category": np.array([f"group {number}" for number in range(8)])[dice.choice(8, n, p=[first, *rest])],
+            "x0": random.normal(size=n),
+            "x1": random.normal(size=n) + by,
+            "x2": random.lognormal(0, 0.5, n),
+            "x3": random.random(n),
+            "x4": random.gamma(4, 1, n) + 2 * by,
+            "x5": random.beta(2, 5, n),
+            "x6": random.laplace(size=n),
+            "number": random.poisson(12, n),
+            "flag": random.random(n) < 0.3,
+            "category": np.array([f"group {number}" for number in range(8)])[random.choice(8, n, p=[first, *rest])],
         }
     )
 
 
-def contract() -> type:
-    """The contract of those rows."""
+def contract() -> "Contract":
+    """The contract of those rows, each of which is about a day."""
     from pydantic import create_model
 
-    kinds = dict.fromkeys(FLOATS, float) | {"number": int, "flag": bool, "category": str}
-    return create_model("Features", **{name: (kind, ...) for name, kind in kinds.items()})
+    from daybook.contract import Contract
+
+    kinds = dict.fromkeys(FLOATS, float) | {"number": int, "flag": bool, "category": str, "day": date}
+    row = create_model("Features", **{name: (kind, ...) for name, kind in kinds.items()})
+    return Contract(create_model("Labelled", __base__=row, y=(float, ...)), target="y", time="day", name="features")
 
 
 def fill_drift(folder: Path, rows: int) -> None:
     """A reference, and a log as the project writes it, a file a day."""
     import numpy as np
-    from bike_demand.ops import iolog
 
-    dice, row, part = np.random.default_rng(0), contract(), min(50_000, rows // 20)
+    from daybook.log import Log
+
+    random, part = np.random.default_rng(0), min(50_000, rows // 20)
     folder.mkdir(parents=True)
-    sample(dice, REFERENCE, False).to_parquet(folder / "reference.parquet", index=False)
+    sample(random, REFERENCE, False).to_parquet(folder / "reference.parquet", index=False)
+    log = Log(contract(), folder)
     for number, first in enumerate(range(0, rows, part)):
-        frame = sample(dice, min(part, rows - first), True)
-        iolog.backfill(frame, dice.random(len(frame)), "features:1", row, ASKED + timedelta(number), folder=folder)
+        day = LOGGED + timedelta(number)
+        frame = sample(random, min(part, rows - first), True).assign(day=day.date())
+        log.backfill(frame, random.random(len(frame)), "features:1", day)
 
 
 def hours(rows: int) -> Iterator["pd.DataFrame"]:
     """The project's sample again and again, two years later each time."""
     import pandas as pd
-    from bike_demand.data import KEY, load
+    from bike_demand.data import contract, load
 
     frame = load()
-    day = pd.to_datetime(frame["dteday"])
+    day = frame[contract.time]
     step = (day.max() - day.min()).days + 1
     for turn, first in enumerate(range(0, rows, len(frame))):
         moved = frame.assign(dteday=day - day.min() + pd.Timestamp(START) + pd.Timedelta(days=turn * step))
-        assert not moved.duplicated(list(KEY)).any()
+        assert not moved.duplicated(list(contract.key)).any()
         yield moved.head(rows - first)
 
 
 def save_models() -> list[str]:
     """Tags of a champion and a candidate."""
-    from bike_demand import data, model
-    from bike_demand.ops import registry
+    from bike_demand.data import contract, load
+    from bike_demand.model import evaluate, fit, predict
 
-    frame = data.load()
-    made = [model.fit(frame, max_iter=trees) for trees in (100, 60)]
-    return [registry.save(data.MODEL_NAME, one, data.Row, frame, {}, {"last_day": "1799-12-31"}) for one in made]
+    from daybook import models
+
+    frame, tags = load(), []
+    for trees in (100, 60):
+        estimator = fit(frame, max_iter=trees)
+        predictions = predict(estimator, contract.arrays(frame))
+        metrics = evaluate(frame[contract.target].to_numpy(dtype=float), predictions)
+        reference, metadata = frame.assign(prediction=predictions), {"last_day": "1799-12-31"}
+        tags.append(models.save(contract, estimator, predict, reference, metrics=metrics, metadata=metadata))
+    return tags
 
 
 def fill_backtest(folder: Path, rows: int) -> None:
-    """A log that the champion has answered, truths for four of five rows, and two models."""
+    """A log that the champion has answered, actuals for four of five rows, and two models."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from bike_demand.data import KEY, TARGET, Row
-    from bike_demand.model import load_model, predict
-    from bike_demand.ops import iolog
+    from bike_demand.data import contract
+
+    from daybook import models
+    from daybook.log import Log
 
     folder.mkdir(parents=True)
     tags = save_models()
     (folder / "models.json").write_text(json.dumps(tags), encoding="utf-8")
-    champion, writer, seen = load_model(tags[0]), None, 0
+    log, champion, writer, seen = Log(contract, folder), models.load(tags[0]), None, 0
     for number, frame in enumerate(hours(rows)):
-        given = frame[list(Row.model_fields)]
-        asked = ASKED + timedelta(number)
-        iolog.backfill(given, predict(champion, given), tags[0], Row, asked, folder=folder)
+        log.backfill(frame, champion.predict(frame), tags[0], LOGGED + timedelta(number))
         known = frame[[(seen + position) % 5 != 0 for position in range(len(frame))]]
         seen += len(frame)
-        received = known["dteday"].dt.tz_localize("UTC") + pd.Timedelta(days=2)
-        labels = pa.Table.from_pandas(known[[*KEY, TARGET]].assign(received=received), preserve_index=False)
+        received = known[contract.time].dt.tz_localize("UTC") + pd.Timedelta(days=2)
+        columns = [*contract.key, contract.target]
+        labels = pa.Table.from_pandas(known[columns].assign(received=received), preserve_index=False)
         writer = writer or pq.ParquetWriter(folder / "labels.parquet", labels.schema)
         writer.write_table(labels)
     writer.close()
@@ -172,16 +187,18 @@ class Meter:
 def drift_with_daybook(folder: Path) -> dict[str, Any]:
     """Read and compare as the project does."""
     import duckdb
-    from bike_demand import drift
-    from bike_demand.ops import iolog
 
-    kinds = drift.comparable(contract())
+    from daybook.change import Change, comparable
+    from daybook.drift import compare
+    from daybook.log import Log
+
+    log = Log(contract(), folder)
+    kinds = comparable(log.contract)
     assert kinds == dict.fromkeys(NUMBERS, "number") | dict.fromkeys(CATEGORIES, "category"), kinds
     meter = Meter()
 
-    def work() -> list[drift.Change]:
-        window = iolog.predictions(model="features", folder=folder)
-        return drift.compare(duckdb.read_parquet(str(folder / "reference.parquet")), window, kinds)
+    def work() -> list[Change]:
+        return compare(duckdb.read_parquet(str(folder / "reference.parquet")), log.predictions(model="features"), kinds)
 
     changes = meter("compare", work)
     flagged = {change.name: [] for change in changes if change.reasons}
@@ -250,23 +267,30 @@ def drift_with_nannyml(folder: Path) -> dict[str, Any]:
 def backtest(folder: Path) -> dict[str, Any]:
     """Join, replay and judge, as the project's backtest does, over all days."""
     import skops.io  # noqa: F401
-    from bike_demand import backtest as chapter
+    from bike_demand.data import contract
+    from bike_demand.model import evaluate, loss
 
-    champion, candidate = json.loads((folder / "models.json").read_bytes())
-    columns = {"champion": champion, "candidate": candidate}
-    place = str(folder)
+    from daybook import models, scores
+    from daybook.backtest import compare_candidates
+    from daybook.log import Log
+    from daybook.metrics import Metrics
+    from daybook.outcomes import evaluation_window, outcomes
+
+    tags = json.loads((folder / "models.json").read_bytes())
+    champion, candidate = tags
+    asked = {tag: models.load(tag) for tag in tags}
+    contracts = {tag: model.contract for tag, model in asked.items()}
+    log, metrics, labels = Log(contract, folder), Metrics(loss, evaluate), str(folder / "labels.parquet")
     meter = Meter()
-    everything, facts = meter(
-        "`with_truths`", lambda: chapter.with_truths(labels=str(folder / "labels.parquet"), folder=place)
-    )
-    window, *_ = meter("`judged_window`", lambda: chapter.judged_window(everything, START, None, 0))
-    scored = meter("`replay` of two models", lambda: chapter.replay(window, columns, folder))
-    days = meter("`by_day`", lambda: chapter.by_day(scored, [*columns, "prediction"]))
-    meter("`compared`", lambda: chapter.compared(days, "champion", {"candidate": candidate}, 1000, 0.02))
-    total = meter("`figures`", lambda: chapter.figures(window))
-    assert total["n"].sum() == days["n"].sum() == facts["with_truth"]
-    assert chapter.reproduces(scored, champion) == facts["with_truth"]
-    return meter.found(rows=facts["predictions"], truths=facts["with_truth"], days=len(days))
+    found = meter("`outcomes`", lambda: outcomes(log, contracts, labels=labels))
+    window = meter("`evaluation_window`", lambda: evaluation_window(found, START, None, 0))
+    replayed = meter("`replay` of two models", lambda: scores.replay(window.rows, found.day, champion, asked))
+    days = meter("`by_day`", lambda: scores.by_day(replayed, metrics))
+    meter("`compare_candidates`", lambda: compare_candidates(days, champion, [candidate], "mae", 1000, 0.02))
+    total = meter("`table`", lambda: scores.table(replayed, metrics))
+    assert total.loc[champion, "n"] == days["n"].sum() == found.facts["with_actual"]
+    assert scores.check_reproducible(replayed, window.rows, asked[champion]) == found.facts["with_actual"]
+    return meter.found(rows=found.facts["predictions"], actuals=found.facts["with_actual"], days=len(days))
 
 
 WORK = {
@@ -448,7 +472,7 @@ needs statsmodels, for which it does not ask.
 {aims(drifts, backtests)}
 
 "No more" allows 5 %. {rounds} rounds, each way once in a round and in a process of its own, forwards and backwards.
-Figures are medians; a ratio is the median of the ratios within a round, with the smallest and the largest. Seconds are
+Numbers are medians; a ratio is the median of the ratios within a round, with the smallest and the largest. Seconds are
 those of reading and computing, without imports. Memory is the largest resident set, with and without what the process
 held after its imports.
 
@@ -472,8 +496,8 @@ to be flagged. With NannyML a column is flagged by a method if most chunks are.
 ## Backtest
 
 The sample's hours again and again over {first["days"]:,} and {second["days"]:,} days, as an hour can occur once;
-truths for {first["truths"]:,} and {second["truths"]:,} of them are in a Parquet file, with the time when they came. The
-champion, whose answers are in the log, and a candidate are replayed on all rows with a truth.
+actuals for {first["actuals"]:,} and {second["actuals"]:,} of them are in a Parquet file, with the time when they
+arrived. The champion, whose answers are in the log, and a candidate are replayed on all rows with an actual.
 
 {backtest_table(backtests)}
 """

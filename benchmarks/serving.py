@@ -1,4 +1,4 @@
-"""Measure what an answer costs in CPU time, side by side with other servers, and write benchmarks/serving.md.
+"""Measure what a request costs in CPU time, side by side with other servers, and write benchmarks/serving.md.
 
 build/env/bin/python benchmarks/serving.py [--rounds N] [--seconds S]
 
@@ -32,7 +32,7 @@ from typing import Any
 import psutil
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(HERE.parent / "tools"))
 
 from template import bake, environment, install  # noqa: E402
 
@@ -66,7 +66,7 @@ def as_tensor(name: str, value: Any, shape: list[int]) -> dict[str, Any]:
 
 @dataclass
 class Server:
-    """How to install, start and ask one server, and what was measured."""
+    """How to install, start and call one server, and what was measured."""
 
     name: str
     setup: str  # for the reader
@@ -75,7 +75,7 @@ class Server:
     packages: tuple[str, ...] = ()  # to install; the first ones' versions are reported
     path: str = "/predict"
     body: Callable[[dict[str, Any]], Any] = lambda row: {"rows": [row]}
-    answer: Callable[[Any], float] = lambda answer: answer["predictions"][0]
+    prediction: Callable[[Any], float] = lambda response: response["predictions"][0]
     prepare: str = ""  # a command to run before
     settings: dict[str, str] = field(default_factory=dict)
     commands: Path = Path()  # where its commands are
@@ -85,7 +85,7 @@ class Server:
     process: subprocess.Popen | None = None
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
-    answered: int = 0
+    responses: int = 0
     rates: list[float] = field(default_factory=list)  # requests/s, round by round
     costs: list[float] = field(default_factory=list)  # CPU µs a request, round by round
 
@@ -111,14 +111,14 @@ def as_mlserver(name: str, setup: str, runtime: str, workers: int, body: Callabl
         ("mlserver>=1.7,<2", "uvloop<0.22"),  # with a newer uvloop its pool of workers does not start
         "/v2/models/bikes/infer",
         body,
-        lambda answer: answer["outputs"][0]["data"][0],
+        lambda response: response["outputs"][0]["data"][0],
         settings=MLSERVER
         | {"MLSERVER_PARALLEL_WORKERS": str(workers), "MLSERVER_MODEL_IMPLEMENTATION": f"with_mlserver.{runtime}"},
     )
 
 
-DAYBOOK = Server("Daybook", "the generated service, as it is", "input and output, before the answer leaves", SERVE)
-UNLOGGED = Server("Daybook without its log", "the same with the log's middleware taken out", "none", SERVE)
+DAYBOOK = Server("Daybook", "the generated service, as it is", "input and output, before the response leaves", SERVE)
+UNLOGGED = Server("Daybook without its log", "the same without the recorder", "none", SERVE)
 PEERS = [
     Server(
         "BentoML",
@@ -127,7 +127,7 @@ PEERS = [
         "bentoml serve with_bentoml:Stock --host 127.0.0.1 --port {port}",
         ("bentoml>=1.4.39,<1.5", "pandas>=2.2.3,<4"),
         body=lambda row: [row],
-        answer=lambda answer: answer[0],
+        prediction=lambda response: response[0],
     ),
     Server(
         "FastAPI",
@@ -181,40 +181,39 @@ def versions_in(python: Path) -> dict[str, str]:
 
 
 def without_log(project: Path, into: Path) -> Path:
-    """A copy of the project whose service does not add the log's middleware."""
+    """A copy of the project whose service has no recorder."""
     copy = into / project.name
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", "runs", ".git"))
-    [module] = copy.glob("*/service.py")
+    module = copy / "daybook" / "serving.py"
     tree = ast.parse(module.read_text(encoding="utf-8"))
-    found = [node for node in tree.body if isinstance(node, ast.Expr) and adds_log(node.value)]
-    if len(found) != 1:
-        sys.exit(f"{module} does not add the log's middleware in one statement of its own: mend adds_log()")
-    tree.body.remove(found[0])
+    [body] = [node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "install"]
+    statements = [node for node in body if isinstance(node, ast.Expr) and adds_recorder(node.value)]
+    if len(statements) != 1:
+        sys.exit(f"{module} does not add the recorder in one statement of install(): mend adds_recorder()")
+    body.remove(statements[0])
     module.write_text(ast.unparse(tree), encoding="utf-8")
     return copy
 
 
-def adds_log(call: ast.expr) -> bool:
-    """Whether this is `Service.add_asgi_middleware(Middleware, ...)`, with or without the module's name."""
-    if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith(".add_asgi_middleware"):
-        return False
-    return ast.unparse(call.args[0]).split(".")[-1] == "Middleware"
+def adds_recorder(call: ast.expr) -> bool:
+    """Whether this is `service.add_asgi_middleware(Recorder, ...)`."""
+    return isinstance(call, ast.Call) and ast.unparse(call).startswith("service.add_asgi_middleware(Recorder,")
 
 
 def prepare_daybook() -> list[dict[str, Any]]:
-    """Bake, install, train; return rows to ask for."""
+    """Bake, install, train; return rows to predict."""
     for old in (BENCH / "bike-demand", BENCH / "without-log", BENCH / "bentoml"):
         shutil.rmtree(old, ignore_errors=True)
     project = bake(BENCH)
     commands = install(project)
-    run(commands / "job", "run", "train", "-p", "max_iter=100", cwd=project, env=settings())
+    run(commands / "daybook", "run", "train", "-p", "max_iter=100", cwd=project, env=settings())
     for server, folder in ((DAYBOOK, project), (UNLOGGED, without_log(project, BENCH / "without-log"))):
         server.commands, server.folder = commands, folder
         server.settings = {"IOLOG_DIR": str(folder / "iolog")}
         server.versions = "bentoml " + versions_in(commands / "python")["bentoml"]
-    code = (
-        "import json; from bike_demand.data import Row, load; rows = load().tail(100)[list(Row.model_fields)]; "
-        "print(json.dumps([Row(**row).model_dump(mode='json') for row in rows.to_dict('records')]))"
+    code = (  # without gaps, for which MLServer's protocol has no word
+        "import json; from bike_demand.data import contract, load; from daybook.replay import requests; "
+        "print(json.dumps(requests(contract, load().dropna().tail(100))))"
     )
     return json.loads(run(commands / "python", "-c", code, cwd=project, env=settings()))
 
@@ -233,14 +232,14 @@ def prepare_peer(server: Server, same: dict[str, str]) -> None:
     constraints = env / "constraints.txt"
     constraints.write_text("\n".join(pins), encoding="utf-8")
     project = tomllib.loads((DAYBOOK.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    # Without what makes the project's own server fast: a peer has it if it asks for it.
+    # Without what makes the project's own server fast: a peer has it if it requires it.
     needed = [package for package in project["dependencies"] if not package.startswith(("uvloop", "httptools"))]
     uv("pip", "install", "--quiet", "--python", python, "--constraint", constraints, *needed, *server.packages)
-    again = ("--no-deps", "--reinstall-package", "bike-demand")
-    uv("pip", "install", "--quiet", "--python", python, *again, DAYBOOK.folder)
-    found = versions_in(python)
+    force = ("--no-deps", "--reinstall-package", "bike-demand")
+    uv("pip", "install", "--quiet", "--python", python, *force, DAYBOOK.folder)
+    versions = versions_in(python)
     names = [re.split(r"[\[<>]", package)[0] for package in server.packages]
-    server.versions = ", ".join(f"{name} {found[name]}" for name in names)
+    server.versions = ", ".join(f"{name} {versions[name]}" for name in names)
     if server.prepare:
         words = server.prepare.format(peers=HERE / "peers").split()
         run(server.commands / words[0], *words[1:], cwd=server.folder, env=settings(server))
@@ -250,18 +249,18 @@ def settings(server: Server | None = None, **ports: int) -> dict[str, str]:
     """The environment variables of a server."""
     own = {name: value.format(**ports) for name, value in server.settings.items()} if server and ports else {}
     path = f"{server.commands}:{os.environ['PATH']}" if server else os.environ["PATH"]
-    return environment(
-        BENTOML_HOME=str(BENCH / "bentoml"),
-        BENTOML_DO_NOT_TRACK="True",
-        MODEL="bike_demand:latest",
-        PYTHONPATH=str(HERE / "peers") if server and server.packages else "",
-        PATH=path,
-        **own,
-    )
+    common = {
+        "BENTOML_HOME": str(BENCH / "bentoml"),
+        "CHAMPION_FILE": str(DAYBOOK.folder / "champion.json") if server and server.packages else "",
+        "MODEL": "bike_demand:latest",
+        "PYTHONPATH": str(HERE / "peers") if server and server.packages else "",
+        "PATH": path,
+    }
+    return environment(**common | own)
 
 
 def free_ports() -> dict[str, int]:
-    """Three ports on which nobody listens."""
+    """Three ports on which nothing listens."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:
@@ -269,22 +268,23 @@ def free_ports() -> dict[str, int]:
     return dict(zip(("port", "second", "third"), ports, strict=True))
 
 
-def start(server: Server, rows: list[dict[str, Any]]) -> None:
-    """Start a server on its core and wait until it answers; raises if it does not."""
+def launch(server: Server) -> None:
+    """Start a server's process, on ports of its own."""
     ports = free_ports()
     server.port = ports["port"]
-    server.requests = [as_request(server, row) for row in rows]
     words = server.command.format(peers=HERE / "peers", **ports).split()
-    output = (server.folder / "server.log").open("wb")
+    command = [server.commands / words[0], *words[1:]]
+    with (server.folder / "server.log").open("wb") as output:
+        options = {"cwd": server.folder, "env": settings(server, **ports), "stdout": output, "stderr": output}
+        server.process = subprocess.Popen(command, **options)
+
+
+def start(server: Server, rows: list[dict[str, Any]]) -> None:
+    """Start a server on its core and wait until it predicts; raises if it does not."""
     os.sched_setaffinity(0, {SERVER_CORE})  # the server inherits it
-    server.process = subprocess.Popen(
-        [server.commands / words[0], *words[1:]],
-        cwd=server.folder,
-        env=settings(server, **ports),
-        stdout=output,
-        stderr=output,
-    )
+    launch(server)
     os.sched_setaffinity(0, {CLIENT_CORE})
+    server.requests = [as_request(server, row) for row in rows]
     give_up = time.monotonic() + 120
     while True:
         try:
@@ -293,7 +293,7 @@ def start(server: Server, rows: list[dict[str, Any]]) -> None:
         except (OSError, ValueError) as error:
             if server.process.poll() is not None or time.monotonic() > give_up:
                 last = (server.folder / "server.log").read_text(errors="replace").strip().splitlines()[-1:]
-                raise RuntimeError(f"it does not answer: {error}; {' '.join(last)}") from error
+                raise RuntimeError(f"it does not respond: {error}; {' '.join(last)}") from error
             time.sleep(0.2)
 
 
@@ -339,7 +339,7 @@ def as_request(server: Server, row: dict[str, Any]) -> bytes:
 
 
 def exchange(connection: socket.socket, request: bytes) -> bytes:
-    """Send a request, return the body of its answer; raises `ValueError` unless that is a 200."""
+    """Send a request, return the body of its response; raises `ValueError` unless that is a 200."""
     connection.sendall(request)
     received, end, length = b"", -1, 0
     while end < 0 or len(received) < end + 4 + length:
@@ -355,11 +355,11 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
 
 
 def predict(server: Server, row: int) -> float:
-    """Ask a server for one row."""
+    """What a server predicts for one row."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        answer = json.loads(exchange(connection, server.requests[row]))
-    server.answered += 1
-    return server.answer(answer)
+        response = json.loads(exchange(connection, server.requests[row]))
+    server.responses += 1
+    return server.prediction(response)
 
 
 def check(servers: list[Server]) -> None:
@@ -371,8 +371,8 @@ def check(servers: list[Server]) -> None:
                 sys.exit(f"{server.name} does not predict what {servers[0].name} does for row {row}: nothing measured")
 
 
-def ask(servers: list[Server], until: float, first: int) -> int:
-    """Ask servers in turn, each over one connection, again and again; return how often each answered."""
+def call(servers: list[Server], until: float, first: int) -> int:
+    """Call servers in turn, each over one connection, again and again; return how often each responded."""
     connections = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for server in servers]
     for connection in connections:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -387,26 +387,26 @@ def ask(servers: list[Server], until: float, first: int) -> int:
     return count
 
 
-def load(servers: list[Server], seconds: float) -> tuple[int, float, list[float]]:
-    """Load servers; return how often each answered, in how many seconds, and the CPU seconds of each."""
+def load(servers: list[Server], seconds: float, connections: int = CONNECTIONS) -> tuple[int, float, list[float]]:
+    """Load servers; return how often each responded, in how many seconds, and the CPU seconds of each."""
     before, began = [cpu_seconds(server) for server in servers], time.perf_counter()
     # Half of the connections start with the other server, so that all have work at any time.
-    orders = [servers[number % len(servers) :] + servers[: number % len(servers)] for number in range(CONNECTIONS)]
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        asked = [pool.submit(ask, order, began + seconds, 7 * number) for number, order in enumerate(orders)]
-        count = sum(future.result() for future in asked)
+    orders = [servers[number % len(servers) :] + servers[: number % len(servers)] for number in range(connections)]
+    with ThreadPoolExecutor(connections) as pool:
+        calls = [pool.submit(call, order, began + seconds, 7 * number) for number, order in enumerate(orders)]
+        count = sum(future.result() for future in calls)
     took = time.perf_counter() - began
     for server in servers:
-        server.answered += count
+        server.responses += count
     return count, took, [cpu_seconds(server) - spent for server, spent in zip(servers, before, strict=True)]
 
 
 def measure_log(rows: list[dict[str, Any]], rounds: int, seconds: float) -> list[list[tuple[float, float, float]]]:
     """CPU µs a request with the log, without it, and without it alone, in processes that are started anew PAIRS times.
 
-    Asked together, both services meet the same moments of a noisy machine; yet they cost each other the caches.
+    Called together, both services meet the same moments of a noisy machine; yet they cost each other the caches.
     """
-    found = []
+    table = []
     for number in range(PAIRS):
         pair = [DAYBOOK, UNLOGGED]
         try:
@@ -419,16 +419,16 @@ def measure_log(rows: list[dict[str, Any]], rounds: int, seconds: float) -> list
                 count, _, (logged, plain) = load(pair, seconds)
                 only, _, [alone] = load([UNLOGGED], seconds / 2)
                 costs.append((1e6 * logged / count, 1e6 * plain / count, 1e6 * alone / only))
-            found.append(costs)
+            table.append(costs)
         finally:
             for server in pair:
                 stop(server)
         print(f"log: processes {number + 1} of {PAIRS}, {share_of_log(costs):+.1%}", flush=True)
-    return found
+    return table
 
 
 def share_of_log(costs: list[tuple[float, float, float]]) -> float:
-    """What the log adds to the CPU time of a request, relative to the rest of it, where both are asked together."""
+    """What the log adds to the CPU time of a request, relative to the rest of it, where both are called together."""
     return median(logged / plain - 1 for logged, plain, _ in costs)
 
 
@@ -453,30 +453,28 @@ def measure_start() -> list[tuple[float, float]]:
     """Seconds from `bentoml serve` to its first 200 from /readyz, and those of importing what it uses."""
     python = DAYBOOK.commands / "python"
     run(python, "-m", "compileall", "-q", DAYBOOK.commands.parent / "lib", DAYBOOK.folder / "bike_demand")
-    found = []
+    table = []
     for number in range(STARTS + 1):
         began = time.perf_counter()
         run(python, "-c", "import bentoml, numpy, sklearn.ensemble, skops.io", env=settings())
         imported = time.perf_counter() - began
-        ports = free_ports()
-        DAYBOOK.port = ports["port"]
-        words = SERVE.format(**ports).split()
-        began = time.perf_counter()
-        DAYBOOK.process = subprocess.Popen(
-            [DAYBOOK.commands / words[0], *words[1:]],
-            cwd=DAYBOOK.folder,
-            env=settings(DAYBOOK, **ports),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while not is_ready(DAYBOOK):
-            if time.perf_counter() - began > 120:
-                raise RuntimeError("the service does not start")
-            time.sleep(0.02)
+        seconds = seconds_to_ready(DAYBOOK)
         if number:  # the first time, files come from the disk
-            found.append((time.perf_counter() - began, imported))
+            table.append((seconds, imported))
         stop(DAYBOOK)
-    return found
+    return table
+
+
+def seconds_to_ready(server: Server) -> float:
+    """Start a server; seconds until its first 200 from /readyz."""
+    began = time.perf_counter()
+    launch(server)
+    while not is_ready(server):
+        if time.perf_counter() - began > 120 or server.process.poll() is not None:
+            last = (server.folder / "server.log").read_text(errors="replace").strip()[-2000:]
+            raise RuntimeError(f"{server.name} does not start: {last}")
+        time.sleep(0.02)
+    return time.perf_counter() - began
 
 
 def is_ready(server: Server) -> bool:
@@ -489,7 +487,7 @@ def is_ready(server: Server) -> bool:
         return False
 
 
-def recorded(server: Server) -> int:
+def logged(server: Server) -> int:
     """How many requests are in a server's log."""
     return sum(path.read_bytes().count(b"\n") for path in (server.folder / "iolog").glob("raw/*/*.jsonl*"))
 
@@ -519,9 +517,9 @@ def report(
         if server.failure:
             table.append(f"| {server.name} | could not be run: {textwrap.shorten(server.failure, 80)} | | | |")
         else:
-            figures = f"{median(server.rates):,.0f} | {median(server.costs):,.0f}"
+            costs = f"{median(server.rates):,.0f} | {median(server.costs):,.0f}"
             ratio = spread([cost / own for cost, own in zip(server.costs, DAYBOOK.costs, strict=True)])
-            table.append(f"| {server.name} | {server.log} | {figures} | {ratio} |")
+            table.append(f"| {server.name} | {server.log} | {costs} | {ratio} |")
     cheaper = [peer.name for peer in PEERS if peer.costs and median(peer.costs) < median(DAYBOOK.costs)]
     slower = f"Daybook is slower than {' and '.join(cheaper)}." if cheaper else "None of the others is faster."
     pairs = [cost for costs in log for cost in costs]
@@ -534,14 +532,14 @@ def report(
 
     parts = [
         "# Serving, side by side",
-        filled(f"""What an answer costs: {date.today():%d %B %Y}, {machine()}. All servers serve the same model, 100
+        filled(f"""What a request costs: {date.today():%d %B %Y}, {machine()}. All servers serve the same model, 100
             gradient-boosted trees, and were checked to predict the same for 100 rows."""),
-        filled(f"""A request has 1 row. {CONNECTIONS} connections stay open, and each asks again as soon as it is
-            answered. All servers run on one core, with one worker each, and the client on another. One is loaded at a
-            time: in each of {rounds} rounds every server for {seconds:g} s, in {SLICES} slices whose order is
-            shuffled. The table has medians; a ratio is taken within a round, the least and the greatest are in
+        filled(f"""A request has 1 row. {CONNECTIONS} connections stay open, and each sends the next one as soon as
+            it has a response. All servers run on one core, with one worker each, and the client on another. One is
+            loaded at a time: in each of {rounds} rounds every server for {seconds:g} s, in {SLICES} slices whose order
+            is shuffled. The table has medians; a ratio is taken within a round, the least and the greatest are in
             brackets. CPU time is that of all processes of a server, in user and system mode. Other programs took
-            {others:.0%} of the machine's CPU time meanwhile: the ratios bear that, the absolute figures less."""),
+            {others:.0%} of the machine's CPU time meanwhile: the ratios bear that, the absolute numbers less."""),
         "\n".join(table),
         filled(f"""{slower} A server that logs nothing has less to do: the second column says which. This is how each is
             set up, along its own documentation:"""),
@@ -551,12 +549,12 @@ def report(
         ),
         "## What the log costs",
         filled(f"""The log costs **{added:.0f} µs** of CPU time a request, **{share_of_log(pairs):.1%}** on top of what
-            the rest costs. Two services, one with and one without the log, were asked in turn, request by request, so
+            the rest costs. Two services, one with and one without the log, were called in turn, request by request, so
             that nothing else differs: {rounds} times {seconds:g} s with each of {len(log)} pairs of processes, which
             gave {", ".join(f"{share_of_log(costs):.1%}" for costs in log)}. Two services on one core cost each other
             the caches: the one without the log took {together:,.0f} µs a request this way and {alone:,.0f} µs alone, of
-            which the log's {added:.0f} µs are {added / alone:.1%}. All {DAYBOOK.answered:,} answers that Daybook gave
-            in this run are in its log."""),
+            which the log's {added:.0f} µs are {added / alone:.1%}. All {DAYBOOK.responses:,} responses that Daybook
+            gave in this run are in its log."""),
         "## How long a start takes",
         filled(f"""`bentoml serve` answers `/readyz` with 200 after {median(one for one, _ in starts):.1f} s. To import
             bentoml, numpy, sklearn.ensemble and skops.io in a Python of its own takes
@@ -605,8 +603,8 @@ def main() -> None:
     finally:
         for server in running:
             stop(server)
-    if (recorded(DAYBOOK), recorded(UNLOGGED)) != (DAYBOOK.answered, 0):
-        sys.exit(f"{DAYBOOK.answered} answers, but {recorded(DAYBOOK)} on record, and {recorded(UNLOGGED)} without log")
+    if (logged(DAYBOOK), logged(UNLOGGED)) != (DAYBOOK.responses, 0):
+        sys.exit(f"{DAYBOOK.responses} responses, {logged(DAYBOOK)} are logged, and {logged(UNLOGGED)} without the log")
     text = report(arguments.rounds, arguments.seconds, others, log, starts)
     (HERE / "serving.md").write_text(text, encoding="utf-8")
     print(text)

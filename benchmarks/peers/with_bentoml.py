@@ -6,7 +6,9 @@ from typing import Annotated
 import bentoml
 import numpy as np
 import pandas as pd
-from bike_demand.model import features, load_model
+from bike_demand.model import features
+
+from daybook.models import load
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
@@ -14,7 +16,7 @@ class Stock:
     """The same model behind a plain service."""
 
     def __init__(self) -> None:
-        self.model = load_model(os.environ["MODEL"])
+        self.model = load(os.environ["MODEL"]).estimator
 
     @bentoml.api
     def predict(

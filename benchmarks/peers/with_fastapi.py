@@ -4,10 +4,12 @@ import logging
 import os
 
 from bike_demand.data import Row
-from bike_demand.model import features, load_model
+from bike_demand.model import features
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pythonjsonlogger.json import JsonFormatter
+
+from daybook.models import load
 
 
 class Rows(BaseModel):
@@ -23,7 +25,7 @@ class Predictions(BaseModel):
 
 
 app = FastAPI()
-model = load_model(os.environ["MODEL"])
+model = load(os.environ["MODEL"]).estimator
 logger = logging.getLogger("predictions")
 handler = logging.FileHandler("predictions.jsonl")
 handler.setFormatter(JsonFormatter("%(asctime)s %(message)s"))

@@ -5,7 +5,9 @@ import sys
 
 import litserve
 import numpy as np
-from bike_demand.model import features, load_model
+from bike_demand.model import features
+
+from daybook.models import load
 
 
 class Api(litserve.LitAPI):
@@ -13,7 +15,7 @@ class Api(litserve.LitAPI):
 
     def setup(self, device: str) -> None:
         """Load the model."""
-        self.model = load_model(os.environ["MODEL"])
+        self.model = load(os.environ["MODEL"]).estimator
 
     def decode_request(self, request: dict) -> dict:
         """Columns from the rows of a request."""

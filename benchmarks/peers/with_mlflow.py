@@ -7,7 +7,9 @@ import mlflow
 import numpy as np
 import pandas as pd
 from bike_demand.data import Row
-from bike_demand.model import features, load_model
+from bike_demand.model import features
+
+from daybook.models import load
 
 
 class Model(mlflow.pyfunc.PythonModel):
@@ -15,7 +17,7 @@ class Model(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:
         """Load the model."""
-        self.model = load_model(os.environ["MODEL"])
+        self.model = load(os.environ["MODEL"]).estimator
 
     def predict(self, context: mlflow.pyfunc.PythonModelContext, model_input: pd.DataFrame) -> np.ndarray:
         """One prediction for each row."""

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Mapping
 
-from bike_demand.model import features, load_model
+from bike_demand.model import features
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, PandasCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 from numpy.typing import ArrayLike
+
+from daybook.models import load
 
 
 class Runtime(MLModel):
@@ -15,7 +17,7 @@ class Runtime(MLModel):
 
     async def load(self) -> bool:
         """Load the model."""
-        self.model = load_model(os.environ["MODEL"])
+        self.model = load(os.environ["MODEL"]).estimator
         return True
 
     def columns(self, payload: InferenceRequest) -> Mapping[str, ArrayLike]:

@@ -10,8 +10,9 @@ COPY pyproject.toml uv.loc[k] ./
 RUN [ ! -f uv.lock ] || export UV_FROZEN=1; uv sync --no-dev --extra jobs --extra s3 --no-install-project
 COPY LICENSE README.md champion.json ./
 COPY etc etc
+COPY daybook daybook
 COPY nbs nbs
 COPY {{cookiecutter.package}} {{cookiecutter.package}}
 RUN UV_FROZEN=1 uv sync --no-dev --extra jobs --extra s3
 USER 1034:1034
-CMD ["job", "list"]
+CMD ["daybook", "list"]

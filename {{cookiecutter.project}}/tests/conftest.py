@@ -12,16 +12,18 @@ import bentoml
 import httpx
 import pandas as pd
 import pytest
+from daybook import models
+from daybook.project import isolate
+from pydantic_core import to_jsonable_python
 
-from {{cookiecutter.package}}.data import MODEL_NAME, Row, load
-from {{cookiecutter.package}}.model import fit
-from {{cookiecutter.package}}.ops import registry
+from {{cookiecutter.package}}.data import contract, load
+from {{cookiecutter.package}}.model import evaluate, fit, predict
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What is tested, if not the project's folder."""
     parser.addoption("--bento", help="test a bento, such as {{cookiecutter.project}}:latest")
-    parser.addoption("--url", help="with --bento: it is served here already, and enters its answers into $IOLOG_DIR")
+    parser.addoption("--url", help="with --bento: it is served here already, and logs into $IOLOG_DIR")
 
 
 @pytest.fixture(scope="session")
@@ -38,22 +40,33 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def rows(frame: pd.DataFrame) -> list[dict]:
+    """The first 24 rows, as a client sends them: JSON, with null for what is missing."""
+    table = frame.head(24)[list(contract.fields)].astype(object)
+    table = table.rename(columns={name: field.alias for name, field in contract.fields.items()})
+    return to_jsonable_python(table.where(table.notna(), None).to_dict("records"))
+
+
+@pytest.fixture(scope="session")
 def model(frame: pd.DataFrame, bento: str | None) -> str:
     """Tag of the bento's model, or of a small one, the latest in a store of its own."""
     if bento:
         return str(bentoml.get(bento).info.all_models[0].tag)
-    registry.use_temporary_store()
-    return registry.save(MODEL_NAME, fit(frame), Row, frame, labels={}, metadata={})
+    isolate()
+    estimator = fit(frame)
+    predictions = predict(estimator, contract.arrays(frame))
+    metrics = evaluate(frame[contract.target], predictions)
+    return models.save(contract, estimator, predict, frame.assign(prediction=predictions), metrics=metrics)
 
 
 @pytest.fixture(scope="session")
 def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the I/O log."""
+    """The log's folder."""
     return Path(os.environ["IOLOG_DIR"]) if request.config.getoption("--url") else tmp_path_factory.mktemp("iolog")
 
 
 def is_ready(client: httpx.Client) -> bool:
-    """Whether the service says that it can answer."""
+    """Whether the service says that it is ready."""
     try:
         return client.get("/readyz", timeout=2).is_success
     except httpx.TransportError:
@@ -61,7 +74,7 @@ def is_ready(client: httpx.Client) -> bool:
 
 
 def wait_until_ready(client: httpx.Client, serving: Callable[[], bool] = lambda: True) -> None:
-    """Return once the service can answer; fail if it is gone, or not ready after two minutes."""
+    """Return once the service is ready; fail if it is gone, or not ready after two minutes."""
     give_up = time.monotonic() + 120
     while not is_ready(client):
         assert serving() and time.monotonic() < give_up, f"nothing answers at {client.base_url}"
@@ -70,7 +83,7 @@ def wait_until_ready(client: httpx.Client, serving: Callable[[], bool] = lambda:
 
 @pytest.fixture(scope="session")
 def service(request: pytest.FixtureRequest, model: str, bento: str | None, log: Path) -> Iterator[httpx.Client]:
-    """A client of the service, which is started unless it is said where it runs."""
+    """A client of the service, which is started unless --url says where it runs."""
     if url := request.config.getoption("--url"):
         with httpx.Client(base_url=url, timeout=60) as client:
             wait_until_ready(client)

@@ -12,11 +12,12 @@ PACKAGE = "{{cookiecutter.package}}"
 def sources(root: Path) -> dict[str, str]:
     """Path -> text, of all notebooks and modules."""
     files = [*(root / "nbs").rglob("*.ipynb"), *(root / PACKAGE).rglob("*.py")]
-    seen = (path for path in files if not any(part.startswith(".") for part in path.relative_to(root).parts))
-    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in seen}
+    names = {path.relative_to(root): path for path in files if path.name != "_modidx.py"}
+    visible = {name: path for name, path in names.items() if not any(part.startswith(".") for part in name.parts)}
+    return {name.as_posix(): path.read_text(encoding="utf-8") for name, path in visible.items()}
 
 
-def test_cleaning_and_exporting_change_nothing(tmp_path: Path) -> None:
+def test_notebooks_are_clean_and_exported(tmp_path: Path) -> None:
     for name in ("nbs", "pyproject.toml"):  # without the modules: one that no notebook exports is left over
         copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
         copy(PROJECT / name, tmp_path / name)

@@ -1,40 +1,34 @@
-"""The service as a real process: what it answers, what it refuses, and what it enters into its log."""
+"""The service as a real process: what it predicts, what it refuses, and what is in its log."""
 
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-import pandas as pd
 import pytest
+from daybook import models
+from daybook.log import Log
 
-from {{cookiecutter.package}}.data import MODEL_NAME, Row
-from {{cookiecutter.package}}.model import load_model, predict
-from {{cookiecutter.package}}.ops import iolog
-
-
-@pytest.fixture(scope="session")
-def rows(frame: pd.DataFrame) -> list[dict]:
-    """A day's rows, as a client sends them."""
-    return [Row(**row).model_dump(mode="json") for row in frame.head(24)[list(Row.model_fields)].to_dict("records")]
+from {{cookiecutter.package}}.data import contract
 
 
 def entry(log: Path, request_id: str) -> dict:
-    """The one record of a request."""
-    [found] = [record for record in iolog.records(log) if record["id"] == request_id]
-    return found
+    """The one log entry of a request."""
+    [record] = [record for record in Log(contract, log).records() if record["id"] == request_id]
+    return record
 
 
-def test_answers_what_the_model_says(
-    service: httpx.Client, rows: list[dict], frame: pd.DataFrame, model: str, bento: str | None
+def test_service_predicts_what_the_model_predicts(
+    service: httpx.Client, rows: list[dict], model: str, bento: str | None
 ) -> None:
-    answer = service.post("/predict", json={"rows": rows}).raise_for_status().json()
-    assert answer["model"] == model
-    assert answer["predictions"] == predict(load_model(model), frame.head(24)).tolist()
+    response = service.post("/predict", json={"rows": rows}).raise_for_status().json()
+    loaded = models.load(model)
+    assert response["model"] == model
+    assert response["predictions"] == loaded.predict([loaded.contract.Row(**row) for row in rows]).tolist()
     assert service.get("/model/").json() == {"model": model, "bento": bento}
 
 
-def test_every_answer_is_on_record_before_it_arrives(service: httpx.Client, rows: list[dict], log: Path) -> None:
+def test_service_logs_before_its_response_leaves(service: httpx.Client, rows: list[dict], log: Path) -> None:
     for _ in range(50):
         response = service.post("/predict", json={"rows": rows[:2]}).raise_for_status()
         record = entry(log, response.json()["request_id"])
@@ -42,7 +36,7 @@ def test_every_answer_is_on_record_before_it_arrives(service: httpx.Client, rows
         assert record["in"] == {"rows": rows[:2]}
 
 
-def test_a_record_has_the_documented_form(
+def test_log_entry_has_the_documented_form(
     service: httpx.Client, rows: list[dict], log: Path, model: str, bento: str | None
 ) -> None:
     body = json.dumps({"rows": rows[:1]}, indent=2)
@@ -52,20 +46,20 @@ def test_a_record_has_the_documented_form(
     assert list(record) == ["v", "id", "ts", "route", "status", "ms", "model", "bento", "rate", "in", "out"]
     assert (record["v"], record["route"], record["status"], record["rate"]) == (1, "/predict", 200, 1.0)
     assert (record["model"], record["bento"]) == (model, bento)
-    assert record["model"].startswith(f"{MODEL_NAME}:")
+    assert record["model"].startswith(f"{contract.name}:")
     assert 0 < record["ms"] < 60_000
     assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(record["ts"]) < timedelta(minutes=5)
 
 
-def test_the_request_id_is_the_callers_or_a_new_one(service: httpx.Client, rows: list[dict]) -> None:
-    for given, kept in (("order-17", True), ("two words", False), ("x" * 129, False)):
-        response = service.post("/predict", json={"rows": rows[:1]}, headers={"X-Request-ID": given})
-        assert (response.headers["x-request-id"] == given) is kept
+def test_request_id_is_the_callers_or_a_new_one(service: httpx.Client, rows: list[dict]) -> None:
+    for header, is_kept in (("order-17", True), ("two words", False), ("x" * 129, False)):
+        response = service.post("/predict", json={"rows": rows[:1]}, headers={"X-Request-ID": header})
+        assert (response.headers["x-request-id"] == header) is is_kept
         assert response.json()["request_id"] == response.headers["x-request-id"]
 
 
-@pytest.mark.parametrize("field", [*Row.model_fields, "colour"])
-def test_a_broken_row_is_refused_by_field_and_rule(
+@pytest.mark.parametrize("field", [*(field.alias for field in contract.fields.values()), "colour"])
+def test_service_refuses_a_broken_row_by_field_and_rule(
     service: httpx.Client, rows: list[dict], log: Path, field: str
 ) -> None:
     response = service.post("/predict", json={"rows": [rows[0], rows[1] | {field: {"not": "a value"}}]})
@@ -79,36 +73,36 @@ def test_a_broken_row_is_refused_by_field_and_rule(
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'{"rows": []}', b'{"rows": [NaN]}', b"\xff\xfe", b"[" * 10_000]
 )
-def test_a_body_that_is_no_request_is_refused_and_recorded(service: httpx.Client, log: Path, body: bytes) -> None:
+def test_service_refuses_and_logs_a_body_that_is_no_request(service: httpx.Client, log: Path, body: bytes) -> None:
     response = service.post("/predict", content=body)
     assert response.status_code == 400
     assert entry(log, response.headers["x-request-id"])["status"] == 400
 
 
-def test_a_form_is_refused_and_recorded(service: httpx.Client, log: Path) -> None:
+def test_service_refuses_and_logs_a_form(service: httpx.Client, log: Path) -> None:
     response = service.post("/predict", data={"rows": "1"})
     assert response.status_code == 415
     assert entry(log, response.headers["x-request-id"])["in"] == "rows=1"
 
 
-def test_too_many_rows_are_refused(service: httpx.Client, rows: list[dict]) -> None:
+def test_service_refuses_too_many_rows(service: httpx.Client, rows: list[dict]) -> None:
     assert len(service.post("/predict", json={"rows": rows[:1] * 10_000}).json()["predictions"]) == 10_000
     response = service.post("/predict", json={"rows": rows[:1] * 10_001})
     assert response.status_code == 400
     assert "10000" in response.json()["detail"][0]["msg"]
 
 
-def test_truths_are_taken_and_recorded(service: httpx.Client, rows: list[dict], log: Path) -> None:
+def test_service_takes_and_logs_actuals(service: httpx.Client, rows: list[dict], log: Path) -> None:
     number = service.post("/predict", json={"rows": rows[:2]}).json()["request_id"]
-    truths = [{"prediction_id": f"{number}:{k}", "actual": 10 * k} for k in range(2)]
-    receipt = service.post("/actuals", json={"actuals": truths}).raise_for_status().json()
-    assert receipt["accepted"] == 2 and entry(log, receipt["request_id"])["in"] == {"actuals": truths}
-    found = iolog.labelled(folder=log).filter(f"request_id = '{number}'").order("prediction_id").project("actual")
-    assert found.fetchall() == [(0.0,), (10.0,)]
-    for wrong in ([], truths[:1] * 2, [{"prediction_id": number, "actual": 1}]):
+    actuals = [{"prediction_id": f"{number}:{k}", "actual": 10 * k} for k in range(2)]
+    receipt = service.post("/actuals", json={"actuals": actuals}).raise_for_status().json()
+    assert receipt["accepted"] == 2 and entry(log, receipt["request_id"])["in"] == {"actuals": actuals}
+    labelled = Log(contract, log).labelled().filter(f"request_id = '{number}'").order("prediction_id")
+    assert labelled.project("actual").fetchall() == [(0.0,), (10.0,)]
+    for wrong in ([], actuals[:1] * 2, [{"prediction_id": number, "actual": 1}]):
         assert service.post("/actuals", json={"actuals": wrong}).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/docs", "/docs.json"])
-def test_operators_pages(service: httpx.Client, path: str) -> None:
+def test_service_has_pages_for_operators(service: httpx.Client, path: str) -> None:
     assert service.get(path, follow_redirects=True).status_code == 200

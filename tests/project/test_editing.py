@@ -1,0 +1,105 @@
+"""What keeps a team's notebooks clean: the hook of a commit, the merge driver, the editor's settings."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from helpers import Project
+from template import environment
+
+NOTEBOOK = "nbs/00_data.ipynb"
+
+
+@pytest.fixture(scope="module")
+def clone(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A teammate's clone, set up by the command that a dev container runs."""
+    root = tmp_path_factory.mktemp("clone") / "bike-demand"
+    subprocess.run(["git", "clone", "--quiet", project.root, root], check=True)
+    person = {
+        f"GIT_{role}_{key}": "tester@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")
+    }
+    settings = environment(HOME=project.settings["HOME"], UV_PYTHON=sys.executable, **person)
+    clone = Project(root, root / ".venv" / "bin", settings)
+    container = json.loads((root / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    shell(clone, container["postCreateCommand"])
+    return clone
+
+
+@pytest.fixture(autouse=True)
+def as_cloned(clone: Project) -> None:
+    """Each test begins with what was cloned."""
+    shell(
+        clone, "git merge --abort 2> /dev/null; git checkout --quiet --force origin/main && git clean --quiet --force"
+    )
+
+
+def shell(project: Project, command: str, code: int = 0) -> str:
+    """Type a command; return what it prints."""
+    return project.run(shutil.which("bash"), "-c", command, code=code)
+
+
+def save(project: Project, old: str, new: str, editor: str = "VS Code") -> None:
+    """Edit a cell, and save the notebook with what an editor adds."""
+    path = project.root / NOTEBOOK
+    notebook = nbformat.read(path, as_version=4)
+    [cell] = [cell for cell in notebook.cells if old in cell.source]
+    cell.source = cell.source.replace(old, new)
+    cell.metadata["vscode"] = {"languageId": "python"}
+    notebook.metadata["language_info"] = {"name": "python", "version": "3.11.7"}
+    notebook.metadata["kernelspec"]["display_name"] = f".venv ({editor})"
+    for number, other in enumerate(code for code in notebook.cells if code.cell_type == "code"):
+        other.execution_count = number + len(editor)
+    nbformat.write(notebook, path)
+
+
+def test_commit_is_clean_exported_and_formatted(clone: Project) -> None:
+    save(clone, "hour of the day, 0 to 23", "the hour,   0 to 23")
+    refused = shell(clone, "git commit --all --message='Say it otherwise'", code=1)
+    for hook in ("nbdev-clean", "nbdev-export"):
+        assert hook in refused and "files were modified by this hook" in refused
+    shell(clone, "git commit --all --message='Say it otherwise'")
+    assert shell(clone, "git status --porcelain --untracked-files=no") == ""
+    assert shell(clone, "git show --stat --format= --name-only").split() == ["bike_demand/data.py", NOTEBOOK]
+    assert ".venv" not in (clone.root / NOTEBOOK).read_text(encoding="utf-8")
+
+
+def test_vs_code_saves_what_jupyter_saves(clone: Project) -> None:
+    save(clone, "hour of the day, 0 to 23", "the hour, 0 to 23")
+    settings = json.loads((clone.root / ".vscode" / "settings.json").read_text(encoding="utf-8"))
+    [on_save] = settings["emeraldwalk.runonsave"]["commands"]
+    shell(clone, on_save["cmd"].replace("${file}", str(clone.root / NOTEBOOK)))
+    changed = [
+        line for line in shell(clone, "git diff --unified=0").splitlines() if line[0] in "+-" and line[1] not in "+-"
+    ]
+    assert len(changed) == 4, changed  # a line of the notebook and one of its module, before and after
+
+
+def two_edits(clone: Project, first: str, second: str) -> None:
+    """Two people save two versions of the line about the hour, and what their editors add."""
+    for branch, text, editor in (("ours", first, "VS Code"), ("theirs", second, "another")):
+        shell(clone, f"git checkout --quiet -B {branch} origin/main")
+        save(clone, "hour of the day, 0 to 23", text, editor)
+        shell(clone, "git commit --quiet --all --no-verify --message=edit")
+    shell(clone, "git checkout --quiet ours")
+
+
+@pytest.mark.filterwarnings(
+    "ignore::nbformat.warnings.MissingIDFieldWarning", "ignore::nbformat.warnings.DuplicateCellId"
+)
+def test_merge_leaves_a_notebook_that_opens(clone: Project) -> None:
+    two_edits(clone, "hour as we say", "hour as they say")
+    output = shell(clone, "git merge --quiet theirs", code=1)
+    assert "CONFLICT" in output
+    merged = nbformat.read(clone.root / NOTEBOOK, as_version=4)
+    nbformat.validate(merged)
+    text = "\n".join(cell.source for cell in merged.cells)
+    assert all(part in text for part in ("<<<<<<<", "hour as we say", "hour as they say"))
+
+
+def test_merge_ignores_what_only_editors_have_changed(clone: Project) -> None:
+    two_edits(clone, "the hour", "the hour")
+    shell(clone, "git merge --quiet theirs")
+    assert "<<<<<<<" not in (clone.root / NOTEBOOK).read_text(encoding="utf-8")

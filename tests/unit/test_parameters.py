@@ -1,0 +1,148 @@
+"""A parameters cell as a model, and what texts and values become in it."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from daybook.parameters import SECRET, all_values, describe, given_args, is_secret, model_of, nearest, parse, split
+from daybook.project import DaybookError
+
+TYPED = """
+text: str = "a"
+count: int = 1
+share: float = 0.5
+is_on: bool = False
+day: date = date(2011, 1, 1)
+until: date | None = None
+names: list[str] = ["a"]
+days: list[date] = []
+kind: Literal["x", "y"] = "x"  # which of them
+"""
+TEXTS = {"text": "no", "count": "1000", "share": "1e-3", "is_on": "yes", "day": "2012-02-29", "until": "2012-03-01"}
+TEXTS |= {"names": 'b,"c, d"', "days": "2012-01-01,2012-01-02", "kind": "y"}
+JSON = {"text": "no", "count": 1000, "share": 1e-3, "is_on": True, "day": "2012-02-29", "until": "2012-03-01"}
+JSON |= {"names": ["b", "c, d"], "days": ["2012-01-01", "2012-01-02"], "kind": "y"}
+YAML = """
+text: 'no'
+count: 1000
+share: 1e-3
+is_on: yes
+day: 2012-02-29
+until: 2012-03-01
+names: [b, 'c, d']
+days: [2012-01-01, 2012-01-02]
+kind: y
+"""
+TYPES = JSON | {"day": date(2012, 2, 29), "until": date(2012, 3, 1), "days": [date(2012, 1, 1), date(2012, 1, 2)]}
+
+
+@pytest.mark.parametrize("args", [TEXTS, JSON, yaml.safe_load(YAML), TYPES], ids=["texts", "json", "yaml", "python"])
+def test_parse_gives_the_annotated_types(args: dict[str, Any]) -> None:
+    parsed = parse(model_of(TYPED), args)
+    assert given_args(parsed) == TYPES
+    assert all_values(parsed) == JSON
+
+
+def test_parse_tells_given_from_default() -> None:
+    parsed = parse(model_of(TYPED), {"count": "1"})
+    assert given_args(parsed) == {"count": 1}
+    assert all_values(parsed)["day"] == "2011-01-01" and len(all_values(parsed)) == 9
+
+
+@pytest.mark.parametrize("text", ["none", "None", ""])
+def test_parse_reads_none_where_it_is_allowed(text: str) -> None:
+    assert parse(model_of(TYPED), {"until": text}).until is None
+    assert parse(model_of(TYPED), {"text": text}).text == text
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        ({"count": "many"}, "count=many: input should be a valid integer"),
+        ({"count": "1.5"}, "count=1.5"),
+        ({"count": True}, "count=True: input should be a valid integer"),
+        ({"count": "1", "share": [1]}, "share=[1]: input should be a valid number"),
+        ({"is_on": "maybe"}, "is_on=maybe: input should be a valid boolean"),
+        ({"day": "yesterday"}, "day=yesterday: input should be a valid date"),
+        ({"days": "2012-01-01,soon"}, "days=2012-01-01,soon: input should be a valid date"),
+        ({"kind": "z"}, "kind=z: input should be 'x' or 'y'"),
+        ({"cuont": "3"}, "no parameter cuont: did you mean count?"),
+        ({"kind": "z", "cuont": "3"}, "kind=z"),
+    ],
+)
+def test_parse_refuses_in_one_sentence(args: dict[str, Any], hint: str) -> None:
+    with pytest.raises(DaybookError) as error:
+        parse(model_of(TYPED), args)
+    assert hint in str(error.value) and "\n" not in str(error.value)
+
+
+def test_parse_reads_lists() -> None:
+    model = model_of('numbers: list[int] = []\nlevels: list[Literal[1, 2]] | None = None\nany: list = ["a"]')
+    texts = {"numbers": "[1, 2]", "levels": "1,2", "any": 'a, "b, c"'}
+    assert given_args(parse(model, texts)) == {"numbers": [1, 2], "levels": [1, 2], "any": ["a", "b, c"]}
+    assert given_args(parse(model, {"numbers": "", "levels": "none"})) == {"numbers": [], "levels": None}
+
+
+def test_parse_finds_literals_that_are_no_texts() -> None:
+    model = model_of("depth: Literal[1, 2, 3] = 1\nmode: Literal['a', 5] | None = None")
+    assert given_args(parse(model, {"depth": "2", "mode": "5"})) == {"depth": 2, "mode": 5}
+    with pytest.raises(DaybookError, match="depth=4: input should be 1, 2 or 3"):
+        parse(model, {"depth": "4"})
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("number: Moon = 1", "`number: Moon = 1` is no parameter: write `name: type = value  # help`"),
+        ("number: int = 'one'", "the default is not what the annotation says: input should be a valid integer"),
+        ("number = open('/etc/hostname')", "is no parameter"),
+        ("number: int", "is no parameter"),
+        ("import os", "is no parameter"),
+        ("number = ", "is no Python"),
+        ("_number: int = 1", "is no parameter"),
+    ],
+)
+def test_model_of_refuses_what_is_no_parameter(line: str, hint: str) -> None:
+    with pytest.raises(DaybookError) as error:
+        model_of(line)
+    assert hint in str(error.value)
+
+
+def test_model_of_accepts_names_that_pydantic_uses() -> None:
+    model = model_of("json: int = 1\ncopy: str = ''\nmodel: str = ''\nmodel_name: str = ''\nschema = 1.5")
+    assert given_args(parse(model, {"json": "2", "copy": "a", "model_name": "b"})) == {
+        "json": 2,
+        "copy": "a",
+        "model_name": "b",
+    }
+
+
+def test_describe_shows_types_defaults_and_help() -> None:
+    rows = describe(model_of(TYPED))
+    assert rows[8] == {"name": "kind", "type": "Literal['x', 'y']", "default": "x", "help": "which of them"}
+    assert json.loads(json.dumps(rows))[4]["default"] == "2011-01-01"
+    wrapped = 'names: list[str] = [\n    "a",\n    "b",\n]  # of the columns'
+    assert describe(model_of(wrapped))[0]["help"] == "of the columns"
+
+
+def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "from the environment")
+    model = model_of('token: SecretStr = SecretStr(os.environ.get("TOKEN", ""))')
+    assert is_secret(model.model_fields["token"].annotation) and is_secret(SecretStr | None)
+    assert describe(model)[0]["default"] == SECRET and all_values(parse(model, {})) == {"token": SECRET}
+    assert parse(model, {}).token.get_secret_value() == "from the environment"
+    for value in ("swordfish", SecretStr("swordfish")):
+        assert parse(model, {"token": value}).token.get_secret_value() == "swordfish"
+    with pytest.raises(DaybookError) as error:
+        parse(model, {"token": 12345678})
+    assert SECRET in str(error.value) and "12345678" not in str(error.value)
+
+
+def test_nearest_and_split() -> None:
+    assert nearest("cuont", ["count"]) == "did you mean count? there is: count"
+    assert nearest("z", ["a", "b"]) == "there are: a, b" and nearest("z", []) == "there are: none"
+    assert split('a, "b, c",') == ["a", "b, c", ""] and split("") == []

@@ -1,0 +1,70 @@
+"""What a service is started with, where it logs, and what it does not print."""
+
+import logging
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from bentoml.exceptions import BentoMLException
+
+from daybook import example, serving
+from daybook.project import DaybookError
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("SERVICE_WORKERS", "0", "SERVICE_WORKERS=0: input should be greater than or equal to 1"),
+        ("SERVICE_TIMEOUT", "soon", "SERVICE_TIMEOUT=soon: input should be a valid number"),
+        ("SERVICE_MAX_BODY_MB", "0", "SERVICE_MAX_BODY_MB=0: input should be greater than 0"),
+        ("IOLOG_SAMPLE_RATE", "2", "IOLOG_SAMPLE_RATE=2: input should be less than or equal to 1"),
+        ("IOLOG_ON_ERROR", "ignore", "IOLOG_ON_ERROR=ignore: input should be 'warn' or 'fail'"),
+    ],
+)
+def test_options_refuse_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(BentoMLException, match=sentence):
+        serving.options()
+
+
+def test_options_give_the_gate_time_to_refuse_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_WORKERS", "3")
+    monkeypatch.setenv("SERVICE_TIMEOUT", "2.5")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OTEL_SDK_DISABLED", raising=False)
+    assert serving.options() == {
+        "workers": 3,
+        "traffic": {"timeout": 12.5},
+        "logging": {"access": {"enabled": False}},
+    }
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OTEL_SDK_DISABLED"]) == ("7", "true")
+
+
+def test_log_folder_is_seen_from_where_the_service_was_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IOLOG_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serving.psutil, "Process", lambda pid: SimpleNamespace(cwd=lambda: f"/called/by/{pid}"))
+    assert serving.log_folder(serving.Served("a:1", None, example.contract)) == tmp_path / "iolog"
+    assert serving.log_folder(serving.Served("a:1", "b:1", example.contract)) == Path(
+        f"/called/by/{os.getppid()}/iolog"
+    )
+    monkeypatch.setenv("IOLOG_DIR", "/var/log/io")
+    assert serving.log_folder(serving.Served("a:1", "b:1", example.contract)) == Path("/var/log/io")
+
+
+def test_refused_requests_leave_no_traceback() -> None:
+    def message(error: Exception | None) -> logging.LogRecord:
+        return logging.makeLogRecord({"exc_info": (type(error), error, None) if error else None})
+
+    class Input(example.Row):
+        """BentoML's name for what a route takes."""
+
+    with pytest.raises(ValueError) as refusal:
+        Input(day="soon", hour=1)
+    with pytest.raises(ValueError) as other:
+        example.Row(day="soon", hour=1)
+    assert not serving.is_no_refusal(message(refusal.value))
+    assert all(serving.is_no_refusal(message(error)) for error in (None, other.value, DaybookError("a fault")))
