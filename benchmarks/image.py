@@ -26,10 +26,10 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 BENCH = HERE.parent / "build" / "bench" / "image"
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path[:0] = [str(HERE.parent / "tools"), str(HERE.parent / "tests" / "project")]
 
-from conftest import Project, containerize, free_port, settle  # noqa: E402
-from containers import BASE, Containers, containers_of_this_machine  # noqa: E402
+from containers import BASE, Containers, containerize, containers_of_this_machine  # noqa: E402
+from helpers import Project, free_port, settle  # noqa: E402
 from log import cpu  # noqa: E402
 from template import bake  # noqa: E402
 
@@ -44,9 +44,9 @@ def left_to_bentoml(project: Project) -> Path:
     copy = Path(shutil.copytree(project.root, BENCH / "default" / project.root.name, ignore=leave))
     file = copy / "pyproject.toml"
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith("dockerfile_template")]
-    assert len(kept) == len(lines) - 1
-    file.write_text("".join(kept), encoding="utf-8")
+    others = [line for line in lines if not line.startswith("dockerfile_template")]
+    assert len(others) == len(lines) - 1
+    file.write_text("".join(others), encoding="utf-8")
     return copy
 
 
@@ -79,7 +79,7 @@ def look_at(containers: Containers, image: str) -> Image:
 
 
 def start(containers: Containers, image: str) -> tuple[float, float]:
-    """Seconds from the call of `podman run` until `/readyz` answers, and those of CPU time in the container."""
+    """Seconds from the call of `podman run` until `/readyz` responds, and those of CPU time in the container."""
     port, began = free_port(), time.perf_counter()
     container = containers.run("podman", "run", "--detach", "--publish", f"127.0.0.1:{port}:3000", image).strip()
     try:
@@ -143,18 +143,18 @@ def main() -> None:
     """Make both images, measure them by turns, write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11, help="starts of each image")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     try:
         containers = containers_of_this_machine()
     except pytest.skip.Exception as reason:
         sys.exit(str(reason))
     shutil.rmtree(BENCH, ignore_errors=True)
     project = settle(bake(BENCH / "lean"), BENCH / "settings")
-    project.run("job", "run", "train")  # the sample's model, as it is
+    project.run("daybook", "run", "train")  # the sample's model, as it is
     lean = containerize(project, containers, project.root)
     default = containerize(project, containers, left_to_bentoml(project))
     starts = {lean: [], default: []}
-    for number in range(asked.rounds + 1):
+    for number in range(args.rounds + 1):
         for image in (lean, default) if number % 2 else (default, lean):
             measured = start(containers, image)
             if number:  # the first reads the image from the disk

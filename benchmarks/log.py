@@ -22,25 +22,28 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from daybook.log import Log
 
 HERE = Path(__file__).resolve().parent
 BENCH = HERE.parent / "build" / "bench" / "log"
 ROW = {"dteday": "2012-07-04", "hr": 17, "holiday": True, "workingday": False, "weathersit": 1, "temp": 0.8}
 ROW |= {"atemp": 0.75, "hum": 0.5, "windspeed": 0.1}
 BODY = json.dumps({"rows": [ROW]}).encode()
-ANSWER = b'{"request_id":"4c5d7f0b1a2e4f6a9b8c7d6e5f4a3b2c","model":"bike_demand:v1","predictions":[308.307308823916]}'
+RESPONSE = b'{"request_id":"4c5d7f0b1a2e4f6a9b8c7d6e5f4a3b2c","model":"bike_demand:v1","predictions":[308.30730882391]}'
 DAYS = 30
 
 
-async def answer(scope: dict, receive: Callable, send: Callable) -> None:
-    """An application that costs nothing, so that what is measured is the log."""
+async def respond(scope: dict, receive: Callable, send: Callable) -> None:
+    """An application that costs nothing, so that only the log is measured."""
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": ANSWER})
+    await send({"type": "http.response.body", "body": RESPONSE})
 
 
-async def ask(app: Callable, times: int) -> None:
+async def call(app: Callable, times: int) -> None:
     """Send requests straight into an application."""
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [(b"content-type", b"application/json")]}
 
@@ -56,11 +59,13 @@ async def ask(app: Callable, times: int) -> None:
 
 def recorder(folder: Path) -> Callable:
     """The application behind the log."""
-    from bike_demand.data import Row
-    from bike_demand.ops.recorder import Middleware, Redaction
+    from bike_demand.data import contract
 
-    redaction = Redaction(Row, None)
-    return Middleware(answer, lambda: folder, lambda: ("bike_demand:v1", None), redaction=redaction)
+    from daybook.recorder import Recorder
+    from daybook.redaction import Redaction
+
+    redaction = Redaction(contract, None)
+    return Recorder(respond, lambda: folder, lambda: ("bike_demand:v1", None), redaction=redaction)
 
 
 def write(times: int, rounds: int) -> dict[str, float]:
@@ -68,9 +73,9 @@ def write(times: int, rounds: int) -> dict[str, float]:
     costs, rates = [], []
     for _ in range(rounds):
         spent = []
-        for app in (answer, recorder(Path(tempfile.mkdtemp(dir=BENCH)))):
+        for app in (respond, recorder(Path(tempfile.mkdtemp(dir=BENCH)))):
             began = time.process_time()
-            asyncio.run(ask(app, times))
+            asyncio.run(call(app, times))
             spent.append((time.process_time() - began) / times * 1e6)
         costs.append(spent[1] - spent[0])
         rates.append(1e6 / spent[1])
@@ -79,7 +84,7 @@ def write(times: int, rounds: int) -> dict[str, float]:
     children = []
     for _ in range(4):
         if not (child := os.fork()):
-            asyncio.run(ask(recorder(folder), times))
+            asyncio.run(call(recorder(folder), times))
             os._exit(0)
         children.append(child)
     for child in children:
@@ -89,17 +94,17 @@ def write(times: int, rounds: int) -> dict[str, float]:
 
 
 def write_until_killed(write: Callable[[bytes], None], acknowledged: mmap.mmap) -> None:
-    """Write records, and count those that a client would have been answered."""
+    """Write records, and count those whose response a client would have."""
     number = 0
     while True:
-        write(b'{"v":1,"id":"%d","in":%s,"out":%s}\n' % (number, BODY, ANSWER))
+        write(b'{"v":1,"id":"%d","in":%s,"out":%s}\n' % (number, BODY, RESPONSE))
         number += 1
         acknowledged[:8] = number.to_bytes(8)
 
 
 def kills(times: int) -> dict[str, dict[str, int]]:
-    """Answers that are missing after SIGKILL: of the log, and of a file that Python buffers."""
-    from bike_demand.ops.recorder import SegmentWriter
+    """Responses that are not logged after SIGKILL: by the log, and by a file that Python buffers."""
+    from daybook.segments import SegmentWriter
 
     def segment(folder: Path) -> Callable[[bytes], None]:
         writer = SegmentWriter(folder)
@@ -112,7 +117,7 @@ def kills(times: int) -> dict[str, dict[str, int]]:
 
     result = {}
     for name, way in (("log", segment), ("buffered file", buffered)):
-        answered = lost = 0
+        responses = lost = 0
         for _ in range(times):
             folder, acknowledged = Path(tempfile.mkdtemp(dir=BENCH)), mmap.mmap(-1, 8)
             if not (child := os.fork()):
@@ -122,38 +127,47 @@ def kills(times: int) -> dict[str, dict[str, int]]:
             os.waitpid(child, 0)
             count = int.from_bytes(acknowledged[:8])
             content = b"".join(path.read_bytes() for path in folder.glob("raw/*/*"))
-            answered += count
+            responses += count
             lost += max(0, count - content.count(b"\n"))
             shutil.rmtree(folder)
-        result[name] = {"answered": answered, "lost": lost}
+        result[name] = {"responses": responses, "lost": lost}
     return result
 
 
 def fill(folder: Path, records: int) -> None:
     """Records of a month, in segments as a service would leave them."""
-    from bike_demand.data import Row
-    from bike_demand.ops.recorder import Redaction, SegmentWriter
+    from bike_demand.data import contract
 
-    redaction = Redaction(Row, None)
-    writer = SegmentWriter(folder, lambda: ("bike_demand:v1", redaction.contract))
-    dice, start = random.Random(0), datetime(2012, 7, 1, tzinfo=UTC)
+    from daybook.redaction import Redaction
+    from daybook.segments import SegmentWriter
+
+    schema = Redaction(contract, None).schema
+    writer = SegmentWriter(folder, lambda: ("bike_demand:v1", schema))
+    generator, start = random.Random(0), datetime(2012, 7, 1, tzinfo=UTC)
     step = timedelta(days=DAYS) / records
     for number in range(records):
         time = (start + number * step).isoformat(timespec="microseconds")
-        row = ROW | {"dteday": time[:10], "hr": int(time[11:13]), "temp": round(dice.random(), 4)}
+        row = ROW | {"dteday": time[:10], "hr": int(time[11:13]), "temp": round(generator.random(), 4)}
         head = {"v": 1, "id": f"{number:032x}", "ts": f"{time[:26]}Z", "route": "/predict", "status": 200, "ms": 3.125}
         head |= {"model": "bike_demand:v1", "bento": None, "rate": 1.0, "in": {"rows": [row]}}
-        out = {"request_id": head["id"], "model": "bike_demand:v1", "predictions": [round(900 * dice.random(), 6)]}
+        out = {"request_id": head["id"], "model": "bike_demand:v1", "predictions": [round(900 * generator.random(), 6)]}
         writer.write(json.dumps(head | {"out": out}, separators=(",", ":")).encode() + b"\n", time[:10])
     writer.close()
 
 
+def log(folder: Path) -> "Log":
+    """The log in a folder."""
+    from bike_demand.data import contract
+
+    from daybook.log import Log
+
+    return Log(contract, folder)
+
+
 def with_the_log(folder: Path) -> list[tuple]:
     """Predictions and their mean, day by day, from the compacted log."""
-    from bike_demand.ops import iolog
-
-    found = iolog.predictions(folder=folder).aggregate("dt, count(*), avg(prediction)", "dt").order("dt")
-    return [(str(day), count, round(mean, 6)) for day, count, mean in found.fetchall()]
+    rows = log(folder).predictions().aggregate("dt, count(*), avg(prediction)", "dt").order("dt")
+    return [(str(day), count, round(mean, 6)) for day, count, mean in rows.fetchall()]
 
 
 def with_duckdb(folder: Path) -> list[tuple]:
@@ -174,8 +188,16 @@ def with_pandas(folder: Path) -> list[tuple]:
     rows = pd.DataFrame(
         {"dt": pd.to_datetime(frame["ts"]).dt.date, "prediction": frame["out"].map(lambda out: out["predictions"][0])}
     )
-    found = rows.groupby("dt")["prediction"].agg(["count", "mean"])
-    return [(str(day), count, round(mean, 6)) for day, count, mean in found.itertuples()]
+    days = rows.groupby("dt")["prediction"].agg(["count", "mean"])
+    return [(str(day), count, round(mean, 6)) for day, count, mean in days.itertuples()]
+
+
+def add_actuals(folder: Path) -> None:
+    """An actual for each prediction, as compaction would leave them."""
+    columns = "prediction_id, prediction AS actual, ts AS event_time, ts AS received, request_id"
+    path = folder / "actuals" / "dt=2012-08-01" / "benchmark.parquet"
+    path.parent.mkdir(parents=True)
+    log(folder).predictions().project(columns).write_parquet(str(path))
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -187,32 +209,31 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def measure(records: int) -> dict[str, Any]:
     """All of it, with the project's Python."""
-    from bike_demand.ops import iolog
-
     shutil.rmtree(BENCH / "iolog", ignore_errors=True)
     folder = BENCH / "iolog"
-    found: dict[str, Any] = {"write": write(20_000, 5), "kills": kills(20)}
+    measured: dict[str, Any] = {"write": write(20_000, 5), "kills": kills(20)}
     fill(folder, records)
     raw = sum(path.stat().st_size for path in folder.glob("raw/*/*"))
     code = (
-        "import json, resource, sys, time; from bike_demand.ops import iolog; began = time.perf_counter(); "
-        "done = vars(iolog.compact(sys.argv[1])); took = time.perf_counter() - began; "
+        "import json, resource, sys, time; from bike_demand.data import contract; from daybook.log import Log; "
+        "began = time.perf_counter(); done = vars(Log(contract, sys.argv[1]).compact()); "
+        "took = time.perf_counter() - began; "
         "print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, done]))"
     )
     compacting = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
     seconds, peak, done = json.loads(compacting.stdout)
     assert done["predictions"] == records and not done["quarantined"]
     tables = sum(path.stat().st_size for path in folder.glob("predictions/**/*.parquet"))
-    found["compact"] = {"seconds": seconds, "raw_mb": raw / 1e6, "tables_mb": tables / 1e6}
-    found["compact"] |= {"segments": done["segments"], "peak_mb": peak / 1024}
+    measured["compact"] = {"seconds": seconds, "raw_mb": raw / 1e6, "tables_mb": tables / 1e6}
+    measured["compact"] |= {"segments": done["segments"], "peak_mb": peak / 1024}
     ways = {"the log": with_the_log, "DuckDB over JSONL": with_duckdb, "pandas over JSONL": with_pandas}
     turns: dict[str, list[float]] = {name: [] for name in ways}
-    answers = {name: way(folder) for name, way in ways.items()}  # which also warms the page cache
-    assert answers["the log"] == answers["DuckDB over JSONL"] == answers["pandas over JSONL"], "they do not agree"
+    results = {name: way(folder) for name, way in ways.items()}  # which also warms the page cache
+    assert results["the log"] == results["DuckDB over JSONL"] == results["pandas over JSONL"], "they do not agree"
     for _ in range(3):
         for name, way in ways.items():
             turns[name].append(timed(lambda way=way: way(folder))[0])
-    found["read"] = {
+    measured["read"] = {
         name: {
             "seconds": median(times),
             "ratio": median(own / log for own, log in zip(times, turns["the log"], strict=True)),
@@ -220,27 +241,19 @@ def measure(records: int) -> dict[str, Any]:
         for name, times in turns.items()
     }
     day = "2012-07-15"
-    found["day"] = timed(lambda: iolog.predictions(day, "2012-07-16", folder=folder).df())[0]
-    found["labelled"] = timed(
-        lambda: (
-            iolog.labelled(
-                folder=folder,
-                labels=iolog.predictions(folder=folder).project("prediction_id, prediction AS actual").df(),
-                key=["prediction_id"],
-            )
-            .aggregate("avg(abs(prediction - actual))")
-            .fetchall()
-        )
-    )[0]
+    measured["day"] = timed(lambda: log(folder).predictions(day, "2012-07-16").df())[0]
+    add_actuals(folder)
+    loss = "avg(abs(prediction - actual))"
+    measured["labelled"] = timed(lambda: log(folder).labelled().aggregate(loss).fetchall())[0]
     shutil.rmtree(folder)
-    return found
+    return measured
 
 
-def report(found: dict[str, Any], records: int, versions: str) -> str:
+def report(measured: dict[str, Any], records: int, versions: str) -> str:
     """The page."""
-    rows = [f"| {name} | {one['seconds']:.2f} s | {one['ratio']:.1f} |" for name, one in found["read"].items()]
-    kills = [f"| {name} | {one['answered']:,} | {one['lost']:,} |" for name, one in found["kills"].items()]
-    compact, write = found["compact"], found["write"]
+    rows = [f"| {name} | {one['seconds']:.2f} s | {one['ratio']:.1f} |" for name, one in measured["read"].items()]
+    kills = [f"| {name} | {one['responses']:,} | {one['lost']:,} |" for name, one in measured["kills"].items()]
+    compact, write = measured["compact"], measured["write"]
     return f"""# The log alone
 
 Made by `make bench` on {date.today()}, on {os.cpu_count()} cores of {cpu()}, Python {platform.python_version()},
@@ -255,10 +268,10 @@ once {write["four_processes"]:,.0f} in a second.
 
 ## Killing
 
-Twenty processes each way, each killed with SIGKILL while it writes as fast as it can. An answer counts once its write
+Twenty processes each way, each killed with SIGKILL while it writes as fast as it can. A response counts once its write
 has returned; it is lost if the file does not have it.
 
-| writer | answered | lost |
+| writer | responses | lost |
 |---|---:|---:|
 {chr(10).join(kills)}
 
@@ -269,15 +282,15 @@ in {compact["seconds"]:.1f} s, by one process of {compact["peak_mb"]:,.0f} MB at
 
 ## Reading {records:,} records
 
-Predictions a day and their mean, {DAYS} days, the same answer from all three; the median of three turns each, taken
+Predictions a day and their mean, {DAYS} days, the same result from all three; the median of three turns each, taken
 alternately, and the median of the ratios within a turn.
 
 | reader | time | times the log's |
 |---|---:|---:|
 {chr(10).join(rows)}
 
-One day of it as a frame takes {found["day"]:.2f} s; the mean absolute error of all of it, joined with a truth for each
-prediction, {found["labelled"]:.1f} s.
+One day of it as a frame takes {measured["day"]:.2f} s; the mean absolute error of all of it, joined with an actual for
+each prediction, {measured["labelled"]:.1f} s.
 """
 
 
@@ -293,11 +306,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--measure", action="store_true", help="in the project's Python")
-    asked = parser.parse_args()
-    if asked.measure:
-        print(json.dumps(measure(asked.records)))
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(args.records)))
         return
-    sys.path.insert(0, str(HERE.parent / "tests"))
+    sys.path.insert(0, str(HERE.parent / "tools"))
     from template import bake, environment, install
 
     shutil.rmtree(BENCH, ignore_errors=True)
@@ -314,10 +327,10 @@ def main() -> None:
     versions = run(
         "-c", f"from importlib.metadata import version; print(*(f'{{n}} {{version(n)}}' for n in {names}), sep=', ')"
     ).strip()
-    found = json.loads(
-        run(str(Path(__file__).resolve()), "--measure", "--records", str(asked.records)).splitlines()[-1]
+    measured = json.loads(
+        run(str(Path(__file__).resolve()), "--measure", "--records", str(args.records)).splitlines()[-1]
     )
-    page = report(found, asked.records, versions)
+    page = report(measured, args.records, versions)
     (HERE / "log.md").write_text(page, encoding="utf-8")
     print(page)
 

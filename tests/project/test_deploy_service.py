@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -24,15 +25,20 @@ from helpers import Project, Service, free_port, serve, wait_for
 from traffic import ROW, call, metric, statuses
 
 
-def nothing_else_writable(project: Project, folder: Path, *writable: Path) -> Project:
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files, whose path is short: sockets lie in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def nothing_else_writable(project: Project, folder: Path, temporary: Path, *writable: Path) -> Project:
     """The project with commands that run as in the container: no capabilities, and all but some folders read-only."""
     if (
         shutil.which("setpriv") is None
         or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode
     ):
         pytest.skip("mount namespaces are not allowed here")
-    temporary = folder / "tmp"
-    temporary.mkdir()
     binds = "".join(f"mount --bind '{path}' '{path}'\n" for path in (*writable, temporary))
     for name in ("bentoml", "daybook", "touch"):
         real = project.commands / name if (project.commands / name).exists() else shutil.which(name)
@@ -47,14 +53,16 @@ def nothing_else_writable(project: Project, folder: Path, *writable: Path) -> Pr
     return inside
 
 
-def test_service_and_job_write_to_the_log_and_tmp_alone(project: Project, trained: str, tmp_path: Path) -> None:
+def test_service_and_job_write_to_the_log_and_tmp_alone(
+    project: Project, trained: str, temporary: Path, tmp_path: Path
+) -> None:
     log = tmp_path / "iolog"
     log.mkdir()
-    inside = nothing_else_writable(project, tmp_path, log)
+    inside = nothing_else_writable(project, tmp_path, temporary, log)
     with serve(inside, folder=project.root, IOLOG_DIR=str(log)) as service:
         assert call(service.url, {"rows": [ROW]})[0] == 200
         assert metric(service, "iolog_written_total") == 1
-    inside.run("daybook", "run", "compact", "--runs", str(tmp_path / "tmp" / "runs"), IOLOG_DIR=str(log))
+    inside.run("daybook", "run", "compact", "--runs", str(temporary / "runs"), IOLOG_DIR=str(log))
     assert list(log.glob("predictions/*/*/*.parquet")) and not list(log.glob("raw/*/*"))
 
 

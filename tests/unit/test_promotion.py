@@ -24,7 +24,7 @@ def prepare(tag: str, decision: Decision | None = None, reason: str | None = Non
 def test_first_champion_needs_nothing(world: World) -> None:
     empty = read_champion().model_copy(update={"model": None})
     first = prepare_promotion(CONTRACT, world.champion, empty, None)
-    assert first.reason == "The first champion: there is nobody to compare it with." and "mae" in first.metrics
+    assert first.reason == "The first champion: there was none to compare it with." and "mae" in first.metrics
     assert prepare_promotion(CONTRACT, world.champion, empty, None, "we begin").reason == "we begin"
 
 

@@ -68,7 +68,7 @@ def is_integer(info: FieldInfo) -> bool:
     kind, _, values = _parse(info.annotation)
     return kind is int and values is None
 
-# %% ../../nbs/03_fields.ipynb #abc561f1
+# %% ../../nbs/03_fields.ipynb #f3632873
 @dataclass(frozen=True)
 class RowField:
     "One field of a contract."
@@ -94,13 +94,15 @@ class RowField:
         values: Sequence[Any],  # n Python values; None is missing
     ) -> np.ndarray:  # shape (n,): float64, datetime64[us] or object
         "The values as the array that features are made of."
-        if self.kind == "text":
-            result = np.empty(len(values), dtype=object)
-            result[:] = [_plain(value) for value in values]
-            return result
+        plain = values if self.values is None else [_plain(value) for value in values]
+        if self.kind == "number":
+            return np.array(plain, dtype=np.float64)  # None becomes NaN
         if self.kind == "time":
-            return np.array([_utc(value) for value in values], dtype="datetime64[us]")
-        return np.array([np.nan if value is None else _plain(value) for value in values], dtype=np.float64)
+            times = [_utc(value) for value in values] if self.type is datetime else values
+            return np.array(times, dtype="datetime64[us]")
+        result = np.empty(len(plain), dtype=object)
+        result[:] = plain
+        return result
 
 
 def _utc(value: date | datetime | None) -> np.datetime64 | date | None:

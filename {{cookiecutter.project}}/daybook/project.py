@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['DaybookError', 'project_root', 'package_folder', 'isolate', 'version']
 
-# %% ../../nbs/00_project.ipynb #ddac261f
+# %% ../../nbs/00_project.ipynb #a015b0ec
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -40,7 +41,7 @@ def package_folder() -> Path:
     except (OSError, ValueError, KeyError) as error:
         raise DaybookError(f"{file} must name the project's package as lib_path in [tool.nbdev]: {error}") from None
 
-# %% ../../nbs/00_project.ipynb #65e6c0dd
+# %% ../../nbs/00_project.ipynb #adc63a7f
 def isolate(
     _cells: object = None,  # nbdev-test hands over the cells that it will run
 ) -> Path:
@@ -51,6 +52,10 @@ def isolate(
     champion.write_text('{"model": null, "metrics": {}, "reason": "A test."}', encoding="utf-8")
     own = {"BENTOML_HOME": home, "CHAMPION_FILE": champion, "IOLOG_DIR": home / "iolog", "MODEL_STORE": home / "models"}
     os.environ |= {name: str(path) for name, path in own.items()}
+    if "bentoml" in sys.modules:
+        from daybook.models import reset_store
+
+        reset_store()
     return home
 
 # %% ../../nbs/00_project.ipynb #6496946c

@@ -56,7 +56,7 @@ def _reason(decision: Decision, tag: str) -> str:
         f" {window.start} on; difference {comparison.low:+.4g} to {comparison.high:+.4g}."
     )
 
-# %% ../../nbs/29_promotion.ipynb #74b17454
+# %% ../../nbs/29_promotion.ipynb #d3df8f6d
 def prepare_promotion(
     contract: Contract,
     tag: str,  # of the candidate
@@ -68,7 +68,7 @@ def prepare_promotion(
     "What speaks for a model; raises `DaybookError` if nothing does."
     metrics = models.metadata(tag).get("metrics") or {}
     if not champion.model:
-        return Promotion(tag, reason or "The first champion: there is nobody to compare it with.", metrics)
+        return Promotion(tag, reason or "The first champion: there was none to compare it with.", metrics)
     if tag == champion.previous:
         if not reason:
             raise DaybookError(f"{tag} was the champion before: say why it should be again, with -p reason='...'")

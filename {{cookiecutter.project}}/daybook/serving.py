@@ -143,7 +143,7 @@ def fail(sentence: str) -> None:
     os.kill(os.getppid(), signal.SIGUSR2)
     os._exit(1)
 
-# %% ../../nbs/13_serving.ipynb #b83f5bfe
+# %% ../../nbs/13_serving.ipynb #320802d2
 @dataclass(frozen=True)
 class Served:
     "The model that a service predicts with."
@@ -160,7 +160,7 @@ class Served:
     @property
     def bento_model(self) -> Any:
         "What tells `bentoml build` to put this model into the bento."
-        return bentoml.models.BentoModel(self.tag)
+        return models.bento_model(self.tag)
 
     def load(self) -> "Model":
         "Load the model and have it repeat its predictions."
