@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 BENCH = HERE.parent / "build" / "bench" / "loop"
-PEERS = {  # Evidently does not work with pandas 3, and NannyML does not ask for statsmodels
+PEERS = {  # Evidently does not work with pandas 3, and NannyML does not require statsmodels
     "evidently": ("evidently", "pandas<3", "pyarrow"),
     "nannyml": ("nannyml", "pyarrow", "statsmodels"),
 }
@@ -126,7 +126,7 @@ def save_models() -> list[str]:
 
 
 def fill_backtest(folder: Path, rows: int) -> None:
-    """A log that the champion has answered, actuals for four of five rows, and two models."""
+    """A log of the champion, actuals for four of five rows, and two models."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -153,8 +153,8 @@ def fill_backtest(folder: Path, rows: int) -> None:
 
 def memory(line: str) -> float:
     """Memory of this process in MB: VmRSS what it has, VmHWM what it had at most."""
-    [found] = [text for text in Path("/proc/self/status").read_text().splitlines() if text.startswith(line)]
-    return int(found.split()[1]) / 1024
+    [text] = [text for text in Path("/proc/self/status").read_text().splitlines() if text.startswith(line)]
+    return int(text.split()[1]) / 1024
 
 
 class Meter:
@@ -171,7 +171,7 @@ class Meter:
         self.seconds[name], self.peaks[name] = time.perf_counter() - began, memory("VmHWM")
         return result
 
-    def found(self, *packages: str, **other: Any) -> dict[str, Any]:
+    def result(self, *packages: str, **other: Any) -> dict[str, Any]:
         """All of it."""
         return {
             "seconds": sum(self.seconds.values()),
@@ -202,7 +202,7 @@ def drift_with_daybook(folder: Path) -> dict[str, Any]:
 
     changes = meter("compare", work)
     flagged = {change.name: [] for change in changes if change.reasons}
-    return meter.found("duckdb", "pandas", "pyarrow", rows=changes[0].rows, flagged=flagged)
+    return meter.result("duckdb", "pandas", "pyarrow", rows=changes[0].rows, flagged=flagged)
 
 
 def with_pandas(folder: Path) -> tuple["pd.DataFrame", "pd.DataFrame"]:
@@ -230,7 +230,7 @@ def drift_with_evidently(folder: Path) -> dict[str, Any]:
     metrics = {one["config"]["column"]: one for one in report["metrics"] if "column" in one["config"]}
     assert metrics.keys() == {*NUMBERS, *CATEGORIES}
     flagged = {name: [] for name, one in metrics.items() if one["value"] >= one["config"]["threshold"]}
-    return meter.found("evidently", "pandas", rows=rows, flagged=flagged)
+    return meter.result("evidently", "pandas", rows=rows, flagged=flagged)
 
 
 def drift_with_nannyml(folder: Path) -> dict[str, Any]:
@@ -251,17 +251,17 @@ def drift_with_nannyml(folder: Path) -> dict[str, Any]:
         )
         return len(window), calculator.fit(reference).calculate(window).filter(period="analysis").to_df()
 
-    rows, found = meter("compare", work)
+    rows, frame = meter("compare", work)
     alerts: dict[str, dict[str, bool]] = {}
-    for name, method, what in found.columns:
+    for name, method, what in frame.columns:
         if what == "alert":
-            alerts.setdefault(name, {})[method] = bool(found[name, method, what].mean() > 0.5)
+            alerts.setdefault(name, {})[method] = bool(frame[name, method, what].mean() > 0.5)
     flagged = {
         name: [] if all(methods.values()) else [method for method, is_alert in methods.items() if is_alert]
         for name, methods in alerts.items()
         if any(methods.values())
     }
-    return meter.found("nannyml", "pandas", rows=rows, flagged=flagged)
+    return meter.result("nannyml", "pandas", rows=rows, flagged=flagged)
 
 
 def backtest(folder: Path) -> dict[str, Any]:
@@ -278,19 +278,19 @@ def backtest(folder: Path) -> dict[str, Any]:
 
     tags = json.loads((folder / "models.json").read_bytes())
     champion, candidate = tags
-    asked = {tag: models.load(tag) for tag in tags}
-    contracts = {tag: model.contract for tag, model in asked.items()}
+    loaded = {tag: models.load(tag) for tag in tags}
+    contracts = {tag: model.contract for tag, model in loaded.items()}
     log, metrics, labels = Log(contract, folder), Metrics(loss, evaluate), str(folder / "labels.parquet")
     meter = Meter()
-    found = meter("`outcomes`", lambda: outcomes(log, contracts, labels=labels))
-    window = meter("`evaluation_window`", lambda: evaluation_window(found, START, None, 0))
-    replayed = meter("`replay` of two models", lambda: scores.replay(window.rows, found.day, champion, asked))
+    rows = meter("`outcomes`", lambda: outcomes(log, contracts, labels=labels))
+    window = meter("`evaluation_window`", lambda: evaluation_window(rows, START, None, 0))
+    replayed = meter("`replay` of two models", lambda: scores.replay(window.rows, rows.day, champion, loaded))
     days = meter("`by_day`", lambda: scores.by_day(replayed, metrics))
     meter("`compare_candidates`", lambda: compare_candidates(days, champion, [candidate], "mae", 1000, 0.02))
     total = meter("`table`", lambda: scores.table(replayed, metrics))
-    assert total.loc[champion, "n"] == days["n"].sum() == found.facts["with_actual"]
-    assert scores.check_reproducible(replayed, window.rows, asked[champion]) == found.facts["with_actual"]
-    return meter.found(rows=found.facts["predictions"], actuals=found.facts["with_actual"], days=len(days))
+    assert total.loc[champion, "n"] == days["n"].sum() == rows.facts["with_actual"]
+    assert scores.check_reproducible(replayed, window.rows, loaded[champion]) == rows.facts["with_actual"]
+    return meter.result(rows=rows.facts["predictions"], actuals=rows.facts["with_actual"], days=len(days))
 
 
 WORK = {
@@ -303,7 +303,7 @@ class Bench:
     """The Pythons of the project and of its peers, and what they work on."""
 
     def __init__(self, project: Path | None) -> None:
-        sys.path.insert(0, str(HERE.parent / "tests"))
+        sys.path.insert(0, str(HERE.parent / "tools"))
         from template import bake, environment, install
 
         self.data = BENCH / "data"
@@ -340,17 +340,17 @@ class Bench:
         return json.loads(done.stdout.splitlines()[-1])
 
 
-Found = dict[str, list[dict[str, Any]]]
+Results = dict[str, list[dict[str, Any]]]
 
 
-def measure(ways: dict[str, Callable[[], dict[str, Any]]], rounds: int) -> Found:
-    """What each way found, round by round, all ways in each round, forwards and backwards."""
-    found: Found = {name: [] for name in ways}
+def measure(ways: dict[str, Callable[[], dict[str, Any]]], rounds: int) -> Results:
+    """What each way measured, round by round, all ways in each round, forwards and backwards."""
+    results: Results = {name: [] for name in ways}
     for turn in range(rounds):
         for name in sorted(ways, key=list(ways).index, reverse=bool(turn % 2)):
-            found[name].append(one := ways[name]())
+            results[name].append(one := ways[name]())
             print(f"{name}: {one['seconds']:.2f} s, {one['peak']:.0f} MB", flush=True)
-    return found
+    return results
 
 
 def taken(one: dict[str, Any]) -> float:
@@ -368,12 +368,12 @@ def seconds(one: dict[str, Any]) -> float:
     return one["seconds"]
 
 
-def drift_table(found: Found) -> str:
+def drift_table(results: Results) -> str:
     """Time and memory of each way, and how often they are the first one's."""
     lines = ["| way | rows | seconds | ratio | MB at the peak, beyond imports | ratio | MB with imports |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|")
-    own, *_ = found.values()
-    for name, all_ in found.items():
+    own, *_ = results.values()
+    for name, all_ in results.items():
         both = [ratios(own, all_, what) for what in (seconds, taken)]
         spread = [f"{median(times):.1f} ({min(times):.1f} to {max(times):.1f})" for times in both]
         middle = [f"{median(map(what, all_)):,.{digits}f}" for what, digits in ((seconds, 1), (taken, 0))]
@@ -388,10 +388,10 @@ def is_as_planted(one: dict[str, Any]) -> bool:
     return one["flagged"].keys() == SHIFTED and not any(one["flagged"].values())
 
 
-def verdicts(found: Found) -> str:
+def verdicts(results: Results) -> str:
     """What each way flags."""
     lines = ["| way | flags | |", "|---|---|---|"]
-    for name, (one, *_) in found.items():
+    for name, (one, *_) in results.items():
         flagged = [
             f"`{column}`" + (f" (only by {', '.join(methods)})" if methods else "")
             for column, methods in sorted(one["flagged"].items())
@@ -401,13 +401,13 @@ def verdicts(found: Found) -> str:
     return "\n".join(lines)
 
 
-def backtest_table(found: Found) -> str:
+def backtest_table(results: Results) -> str:
     """Seconds and peak memory of each step of both sizes."""
     lines = ["| step |", "|---|"]
-    for all_ in found.values():
+    for all_ in results.values():
         lines[0] += f" {all_[0]['rows']:,} predictions: seconds | MB at the peak, beyond imports |"
         lines[1] += "---:|---:|"
-    both = list(found.values())
+    both = list(results.values())
     for step in both[0][0]["steps"]:
         cells = [
             f"{median(one['steps'][step] for one in all_):.1f} | "
@@ -419,7 +419,7 @@ def backtest_table(found: Found) -> str:
     return "\n".join([*lines, f"| all | {' | '.join(cells)} |"])
 
 
-def aims(drifts: Found, backtests: Found) -> str:
+def aims(drifts: Results, backtests: Results) -> str:
     """What was aimed at, and what was reached."""
     own, many, *peers = drifts
     best = min(peers, key=lambda name: median(map(seconds, drifts[name])))
@@ -447,17 +447,17 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {name}, {platform.system()} {platform.release()}"
 
 
-def versions(found: Found) -> str:
+def versions(results: Results) -> str:
     """What was compared."""
     listed = [
         f"{name} with {', '.join(f'{package} {number}' for package, number in one['versions'].items())}"
-        for name, (one, *_) in found.items()
+        for name, (one, *_) in results.items()
         if one["versions"]
     ]
     return "; ".join(dict.fromkeys(listed))
 
 
-def page(drifts: Found, backtests: Found, rounds: int) -> str:
+def page(drifts: Results, backtests: Results, rounds: int) -> str:
     """The page."""
     own, *_ = drifts
     compared = {name: all_ for name, all_ in drifts.items() if all_[0]["rows"] == drifts[own][0]["rows"]}
@@ -467,7 +467,7 @@ def page(drifts: Found, backtests: Found, rounds: int) -> str:
 
 Written by `benchmarks/loop.py` on {time.strftime("%-d %B %Y")}: {machine()}; Python {platform.python_version()}.
 {versions(compared)}. Each has an environment of its own: Evidently cannot be imported beside pandas 3, and NannyML
-needs statsmodels, for which it does not ask.
+needs statsmodels, which it does not require.
 
 {aims(drifts, backtests)}
 
@@ -511,17 +511,17 @@ def main() -> None:
     parser.add_argument("--project", type=Path, help="an installed project, instead of a new one")
     parser.add_argument("--work", choices=WORK, help="in the Python of who does it")
     parser.add_argument("--folder", type=Path)
-    asked = parser.parse_args()
-    if asked.work:
-        rows = {"rows": asked.rows} if asked.work.startswith("fill") else {}
-        print(json.dumps(WORK[asked.work](asked.folder, **rows)))
+    args = parser.parse_args()
+    if args.work:
+        rows = {"rows": args.rows} if args.work.startswith("fill") else {}
+        print(json.dumps(WORK[args.work](args.folder, **rows)))
         return
-    bench, rows = Bench(asked.project), asked.rows
+    bench, rows = Bench(args.project), args.rows
     for folder, times in (("drift", 1), ("drift-10", 10)):
         bench.run("daybook", "fill_drift", folder, times * rows)
     for folder, times in (("backtest", 1), ("backtest-2", 2)):
         bench.run("daybook", "fill_backtest", folder, times * rows)
-    found = measure(
+    results = measure(
         {
             "Daybook": lambda: bench.run("daybook", "drift_with_daybook", "drift"),
             "Daybook, ten times the rows": lambda: bench.run("daybook", "drift_with_daybook", "drift-10"),
@@ -530,10 +530,10 @@ def main() -> None:
             "backtest": lambda: bench.run("daybook", "backtest", "backtest"),
             "backtest, twice the rows": lambda: bench.run("daybook", "backtest", "backtest-2"),
         },
-        asked.rounds,
+        args.rounds,
     )
-    backtests = {name: found.pop(name) for name in list(found) if name.startswith("backtest")}
-    text = page(found, backtests, asked.rounds)
+    backtests = {name: results.pop(name) for name in list(results) if name.startswith("backtest")}
+    text = page(results, backtests, args.rounds)
     (HERE / "loop.md").write_text(text, encoding="utf-8")
     print(text)
     shutil.rmtree(bench.data)

@@ -4,10 +4,12 @@ Each worker of pytest-xdist has one default project, for all its tests. A test t
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from containers import Containers, containerize, containers_of_this_machine, one_at_a_time
 from helpers import Project, Service, serve, settle, train
+from probes import Probe
 from template import bake
 
 
@@ -33,6 +35,12 @@ def service(project: Project, trained: str, tmp_path_factory: pytest.TempPathFac
     """A running service of the small model, with an empty log, for the tests of a module that need nothing else."""
     with serve(project, folder=project.root, IOLOG_DIR=str(tmp_path_factory.mktemp("iolog"))) as running:
         yield running
+
+
+@pytest.fixture
+def probe(project: Project, tmp_path: Path) -> Probe:
+    """A small project of its own for each test, with the default project's environment."""
+    return Probe.make(tmp_path / "probe", project)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def subject(cell: str) -> str:
         return defined[0]
     if cell.startswith("#| export\n") and re.search(r"^(from|import) ", cell, re.MULTILINE):
         return "imports"
-    return "plot" if "plt.subplots" in cell else re.match(r"(?:#\| export\n)?(\w+)", cell)[1]
+    return "plot" if "plt.subplots" in cell else re.search(r"^\w+", cell, re.MULTILINE)[0]
 
 
 def edit_chapter(path: Path, blocks: list[str]) -> int:

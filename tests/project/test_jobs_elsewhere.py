@@ -91,7 +91,7 @@ def test_sweep_survives_a_worker(probe: Probe, cluster: tuple[str, list[subproce
 def test_sweep_says_that_no_scheduler_answers(probe: Probe, extras: None) -> None:
     probe.write(RECORD)
     said = probe.daybook("sweep probe -p number=1,2 --scheduler tcp://127.0.0.1:1", code=2)
-    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in said and "Traceback" not in said
+    assert "no Dask scheduler responds at tcp://127.0.0.1:1" in said and "Traceback" not in said
     assert probe.runs() == []
 
 

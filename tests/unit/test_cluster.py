@@ -55,7 +55,7 @@ def test_connect_says_that_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch)
         raise OSError("timed out")
 
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=refuse))
-    with pytest.raises(DaybookError, match="no Dask scheduler answers at tcp://127.0.0.1:1: timed out"):
+    with pytest.raises(DaybookError, match="no Dask scheduler responds at tcp://127.0.0.1:1: timed out"):
         cluster._connect("tcp://127.0.0.1:1")
 
 

@@ -61,7 +61,7 @@ def test_two_columns_that_differ_by_case_are_one_sentence(log: Log, tmp_path: Pa
         path = tmp_path / f"labels.{kind}"
         labels.to_csv(path, index=False) if kind == "csv" else labels.to_parquet(path)
         labels = path
-    with pytest.raises(DaybookError, match=f"{column}.*, which could both be it: rename one"):
+    with pytest.raises(DaybookError, match=f"{column}.*, which differ only in capitals: rename one"):
         log.labelled(labels=labels)
 
 

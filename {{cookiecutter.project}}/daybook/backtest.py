@@ -81,7 +81,7 @@ def compare_candidates(
     }
     return Comparison(best, mean, low, high, level, rule)
 
-# %% ../../nbs/26_backtest.ipynb #a3484590
+# %% ../../nbs/26_backtest.ipynb #7e647638
 def default_tolerance(contract: Contract) -> float:
     "Times the loss when the model was made that are tolerated, unless the owner says otherwise."
     return 1.2 if contract.task == "binary" else 1.5
@@ -94,7 +94,7 @@ def check_degradation(
     metric: str,  # what the loss is called
     min_rows: int,
 ) -> str | None:
-    "An alert if the service does clearly worse than its model did; None if it does not, or if nobody can tell."
+    "An alert if the service does clearly worse than its model did; None if it does not, or if that cannot be told."
     n = days["n"].to_numpy()
     if not expected or len(days) < LEAST_DAYS or n.sum() < min_rows:
         return None

@@ -60,7 +60,7 @@ def _when_made(basis: Reference, day: str, metrics: Metrics) -> float | None:
     scores = reference_scores(basis.rows, day)
     return float(metrics.losses(scores.y_true, scores.y_pred[IN_SERVICE]).mean()) if scores else None
 
-# %% ../../nbs/29_backtest_report.ipynb #6ce7a8b9
+# %% ../../nbs/29_backtest_report.ipynb #8598638f
 @dataclass(frozen=True)
 class Backtest:
     "What a backtest found."
@@ -75,7 +75,7 @@ class Backtest:
 
 
 def _store(log: Log) -> str | None:
-    "Where the tables of a log are; None where they are unless somebody names another store."
+    "Where the tables of a log are; None where they are unless another store is named."
     default = Log(log.contract, None if log.is_own else log.folder)
     return None if log.store.root == default.store.root else log.store.url("").rstrip("/")
 

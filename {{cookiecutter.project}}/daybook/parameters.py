@@ -34,9 +34,9 @@ from pydantic_core import PydanticCustomError
 
 from .project import DaybookError
 
-# %% ../../nbs/30_parameters.ipynb #6ae69100
+# %% ../../nbs/30_parameters.ipynb #bcfdb00d
 def nearest(name: str, names: Sequence[str]) -> str:
-    "A hint at which name may have been meant, with all that there are."
+    "A hint at the closest name, and all names."
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}there {'is' if len(names) == 1 else 'are'}: {', '.join(names) or 'none'}"
@@ -46,8 +46,8 @@ def _reason(error: ValidationError) -> str:
     "Why pydantic refuses a value, as part of a sentence."
     return error.errors()[0]["msg"].lower()
 
-# %% ../../nbs/30_parameters.ipynb #af9306b9
-SECRET = "**********"  # what is shown of a secret
+# %% ../../nbs/30_parameters.ipynb #3b62cbd0
+SECRET = "**********"  # in place of a secret
 
 
 def is_secret(annotation: Any) -> bool:
@@ -84,9 +84,9 @@ def _item_from_text(text: str, annotation: Any) -> Any:
             return value
     return TypeAdapter(annotation).validate_strings(text)
 
-# %% ../../nbs/30_parameters.ipynb #8c7e7301
+# %% ../../nbs/30_parameters.ipynb #91389683
 def from_text(text: str, annotation: Any) -> Any:
-    "What a text means to a parameter of this type; raises `ValidationError` if it means nothing."
+    "The value of a text for a parameter of this type; raises `ValidationError` if it has none."
     if text.lower() in ("", "none") and type(None) in get_args(annotation):
         return None
     if is_secret(annotation):
@@ -122,7 +122,7 @@ def _reader(annotation: Any) -> WrapValidator:
 
     return WrapValidator(read)
 
-# %% ../../nbs/30_parameters.ipynb #ff4f3f0a
+# %% ../../nbs/30_parameters.ipynb #682a09f4
 _types = {"int": int, "float": float, "bool": bool, "str": str, "date": date, "datetime": datetime, "list": list}
 _names = _types | {"Literal": Literal, "SecretStr": SecretStr, "os": os, "__builtins__": {}}
 _hint = f"write `name: type = value  # help`, of the types {', '.join(_types)}, Literal, SecretStr, None"
@@ -135,19 +135,19 @@ def _comments(source: str) -> dict[int, str]:
 
 
 def _help(node: ast.stmt, comments: Mapping[int, str]) -> str:
-    "The comment at a parameter, which a formatter may have wrapped over several lines."
+    "The comment of a parameter, which a formatter may have wrapped over several lines."
     return next((comments[line] for line in range(node.lineno, node.end_lineno + 1) if line in comments), "")
 
-# %% ../../nbs/30_parameters.ipynb #fa469793
+# %% ../../nbs/30_parameters.ipynb #2fd2523b
 def _evaluate(node: ast.stmt) -> tuple[str, str, Any, Any]:
-    "Name, annotation as text, type and default of a line; raises whatever its evaluation raises."
+    "Name, annotation as text, type and default of a line; raises any error of its evaluation."
     is_annotated = isinstance(node, ast.AnnAssign)
     target = node.target if is_annotated else node.targets[0]
     default = eval(ast.unparse(node.value), dict(_names))
     annotation = ast.unparse(node.annotation) if is_annotated else type(default).__name__
     return target.id, annotation, eval(annotation, dict(_names)), default
 
-
+# %% ../../nbs/30_parameters.ipynb #7f02681a
 def _field(node: ast.stmt, comments: Mapping[int, str]) -> tuple[str, tuple[Any, FieldInfo]]:
     "Name and definition of the model's field for a line; raises `DaybookError` if the line is no parameter."
     line = ast.unparse(node)
@@ -219,9 +219,9 @@ def parse(
     text = SECRET if is_secret(parameters.model_fields[name].annotation) else args[name]
     raise DaybookError(f"parameter {name}={text}: {errors[name]['msg']}")
 
-# %% ../../nbs/30_parameters.ipynb #c27b7276
+# %% ../../nbs/30_parameters.ipynb #5de1046f
 def given_args(args: BaseModel) -> dict[str, Any]:
-    "The arguments that were given, in their types."
+    "The arguments of the call without defaults, in their types."
     return {name: value for name, value in args if name in args.__pydantic_fields_set__}
 
 

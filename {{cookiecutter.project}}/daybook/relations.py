@@ -33,21 +33,22 @@ def left_join(first: Relation, second: Relation, columns: Sequence[str]) -> Rela
     "The rows of the first with what the second has for them."
     return duckdb.sql(f"SELECT * FROM first LEFT JOIN second USING ({', '.join(map(identifier, columns))})")
 
-# %% ../../nbs/15_relations.ipynb #b1910640
+# %% ../../nbs/15_relations.ipynb #83de0230
 _in_path = re.compile(r"^\w+/(?:model=(?P<model>[^/]*)/)?dt=(?P<dt>\d{4}-\d{2}-\d{2})/[^/]*\.parquet$")
 
 
 def partition(path: str) -> dict[str, str]:
-    "What the path of a file below the root says: `dt`, and `model` for predictions; empty for any other file."
-    found = _in_path.match(path)
-    return {name: value for name, value in found.groupdict().items() if value is not None} if found else {}
+    "`dt`, and `model` for predictions, in the path of a file below the root; empty for any other file."
+    match = _in_path.match(path)
+    groups = match.groupdict() if match else {}
+    return {name: value for name, value in groups.items() if value is not None}
 
-# %% ../../nbs/15_relations.ipynb #31f3d118
+# %% ../../nbs/15_relations.ipynb #4290e103
 _PATH = " path"  # no field of a contract begins with a blank
 
 
 def _from_path(name: str) -> str:
-    "SQL: the value that a file's own folder has for a column."
+    "An SQL expression for the value of a column in a file's own folder."
     rest = r"[/\\]dt=[^/\\]*" if name == "model" else ""
     pattern = literal(rf"[/\\]{name}=([^/\\]*){rest}[/\\][^/\\]*$")
     return f"regexp_extract({identifier(_PATH)}, {pattern}, 1)"
@@ -70,33 +71,33 @@ def in_files(paths: Sequence[str], store: Folder) -> Relation:
     columns += f", CAST({_from_path('dt')} AS DATE) AS dt"
     return duckdb.sql(f"SELECT {columns} FROM read_parquet([{files}], {options})")
 
-# %% ../../nbs/15_relations.ipynb #cf55e609
+# %% ../../nbs/15_relations.ipynb #8ec96d75
 def in_memory(tables: Mapping[str, pa.Table]) -> list[Relation]:
     "Tables by the path that their file would have, as relations."
-    alike: dict[pa.Schema, list[pa.Table]] = {}
+    by_schema: dict[pa.Schema, list[pa.Table]] = {}
     for path, table in tables.items():
         for column, value in partition(path).items():
             cell = pa.scalar(date.fromisoformat(value) if column == "dt" else value)
             table = table.append_column(column, pa.repeat(cell, len(table)))
-        alike.setdefault(table.schema, []).append(table)
-    return [duckdb.from_arrow(pa.concat_tables(each)) for each in alike.values()]
+        by_schema.setdefault(table.schema, []).append(table)
+    return [duckdb.from_arrow(pa.concat_tables(parts)) for parts in by_schema.values()]
 
-# %% ../../nbs/15_relations.ipynb #87944f7e
+# %% ../../nbs/15_relations.ipynb #e7575aaa
 def no_rows(table: str, contract: Contract) -> Relation:
     "A table of the log without rows."
     types = dict(LOG_TABLES[table])
     if table == "predictions":
-        kept = (field for field in contract.fields.values() if field.log != "drop")
-        types |= {field.column: ARROW_TYPES[str if field.log == "hash" else field.type] for field in kept}
+        fields = (field for field in contract.fields.values() if field.log != "drop")
+        types |= {field.column: ARROW_TYPES[str if field.log == "hash" else field.type] for field in fields}
         types |= {"prediction": pa.float64(), "model": pa.string()}
     types["dt"] = pa.date32()
     return duckdb.from_arrow(pa.table({name: pa.array([], type) for name, type in types.items()}))
 
-# %% ../../nbs/15_relations.ipynb #5360b2b5
+# %% ../../nbs/15_relations.ipynb #9739bd74
 def rename(rows: Relation, names: Iterable[str]) -> Relation:
     "Give columns that are called like these, but for capitals, these names."
-    wanted = {name.casefold(): name for name in names}
-    new = [wanted.get(column.casefold(), column) for column in rows.columns]
+    spellings = {name.casefold(): name for name in names}
+    new = [spellings.get(column.casefold(), column) for column in rows.columns]
     if new == rows.columns:
         return rows
     pairs = zip(rows.columns, new, strict=True)

@@ -17,9 +17,9 @@ from .runs import Run
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
 
-# %% ../../nbs/32_run_report.ipynb #1dca96fd
+# %% ../../nbs/32_run_report.ipynb #331de9c3
 def format_number(value: float) -> str:
-    "A number as a person reads it."
+    "A number with separators, and four digits at most if it has a fraction."
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
 
 

@@ -30,7 +30,7 @@ from daybook.columns import (
 from .contract import Contract
 from .entries import Entry
 
-# %% ../../nbs/14_tables.ipynb #93a07024
+# %% ../../nbs/14_tables.ipynb #1a1ea313
 @dataclass
 class Group:
     "Entries for one table; all lists have one element for each of them."
@@ -53,11 +53,11 @@ class Group:
         return list(chain.from_iterable(self.items))
 
     def of_each_row(self, values: Iterable[Any]) -> list[Any]:
-        "What is said of each entry, once for each of its items."
+        "The value of each entry, repeated for each of its items."
         return list(chain.from_iterable(map(repeat, values, map(len, self.items))))
 
     def table(self, columns: Iterable["Make"]) -> pa.Table:
-        "A table of columns, each of which is made by its function; raises `Misfit` with the numbers of lines."
+        "A table of columns, each made by its function; raises `Misfit` with the numbers of lines."
         arrays, misfits = {}, set()
         for name, make in columns:
             try:
@@ -90,12 +90,13 @@ def name_and_version(tag: str) -> tuple[str, str]:
     name, version = tag.split(":")
     return name, version
 
-# %% ../../nbs/14_tables.ipynb #8f10dad2
+# %% ../../nbs/14_tables.ipynb #e9f9b605
 def _log_columns(group: Group, table: str, names: Iterable[str]) -> list[Make]:
-    "Columns that say what the entries say."
+    "Columns with the values of the entries."
 
     def make(name: str) -> pa.Array:
-        values, type = map(itemgetter(_keys.get(name, name)), group.entries), LOG_TABLES[table][name]
+        type = LOG_TABLES[table][name]
+        values = map(itemgetter(_keys.get(name, name)), group.entries)
         if name in ("model", "version"):
             values = (name_and_version(tag)[name == "version"] for tag in values)
         values = group.of_each_row(values)
