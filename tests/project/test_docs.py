@@ -38,6 +38,7 @@ def test_lane_pages_run(lane: str, tmp_path: Path) -> None:
         assert re.search(line, output, re.MULTILINE), f"{line} is not in\n{output}"
 
 
+@pytest.mark.long
 def test_guide_runs(tmp_path: Path) -> None:
     blocks = commands("guide.md")
     edit = next(number for number, block in enumerate(blocks) if "nbdev-export" in block)

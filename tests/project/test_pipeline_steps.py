@@ -25,7 +25,13 @@ def check_a_push(project: Path, home: Path, **variables: str) -> None:
 LONG = {"project": "a-project.with_a-name-of-forty-letters", "license": "Proprietary", "task": "classification"}
 
 
-@pytest.mark.parametrize("answers", [{"ci": "github"}, {"ci": "gitlab"} | LONG | HOSTILE], ids=["github", "gitlab"])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({"ci": "github"}, id="github"),
+        pytest.param({"ci": "gitlab"} | LONG | HOSTILE, id="gitlab", marks=pytest.mark.long),
+    ],
+)
 def test_push_passes(answers: dict[str, str], tmp_path: Path) -> None:
     check_a_push(bake(tmp_path, **answers), tmp_path / "home")
 
