@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Against', 'Drift', 'look']
 
-# %% ../../nbs/22_drift_report.ipynb #e70d6498
+# %% ../../nbs/22_drift_report.ipynb #5c8e88ac
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ from .change import Change, comparable
 from .drift import by_size, compare
 from .log import Log
 from .project import DaybookError
-from .reference import Reference, day_of, learned, logged_window, reference
+from .reference import Reference, day_of, learned, reference
 from .sql import literal
 
 # %% ../../nbs/22_drift_report.ipynb #176fcf03
@@ -62,12 +62,12 @@ class Drift:
         names = ", ".join(change.name for change in self.moved)
         return f"{names} moved, compared with {self.against}" if names else None
 
-# %% ../../nbs/22_drift_report.ipynb #106e142d
+# %% ../../nbs/22_drift_report.ipynb #3afc8b5e
 def _basis(log: Log, tag: str, start: date, end: date, against: Against, min_rows: int) -> Reference:
     "What a window is compared with."
     if against != "before":
         return reference(tag, start, end, against, min_rows)
-    return Reference(logged_window(log, start - (end - start), start).rows, "the window before")
+    return Reference(log.window(start - (end - start), start).rows, "the window before")
 
 
 def _check_columns(log: Log, names: Sequence[str], present: Sequence[str]) -> None:
@@ -77,7 +77,7 @@ def _check_columns(log: Log, names: Sequence[str], present: Sequence[str]) -> No
             f"the log in {log.folder} has no column {', '.join(absent)}: it was written under another contract"
         )
 
-# %% ../../nbs/22_drift_report.ipynb #d47f2410
+# %% ../../nbs/22_drift_report.ipynb #037ab05a
 def look(
     log: Log,
     tag: str,  # of the model whose rows are the reference
@@ -88,7 +88,7 @@ def look(
     min_rows: int = 200,  # of window and reference
 ) -> Drift:
     "Compare what was logged about certain days with a reference; raises `DaybookError` if nothing was."
-    window, contract = logged_window(log, start, end, days), log.contract
+    window, contract = log.window(start, end, days), log.contract
     basis, every_row = _basis(log, tag, window.start, window.end, against, min_rows), learned(tag)
     kinds = {name: kind for name, kind in comparable(contract).items() if name in basis.rows.columns}
     _check_columns(log, list(kinds), window.rows.columns)

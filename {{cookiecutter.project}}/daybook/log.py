@@ -189,12 +189,12 @@ def window_bounds(start: date | None, end: date | None, days: int, last: date) -
         raise DaybookError(f"the window is empty: its first day is {start}, and its end {end}")
     return start, end
 
-# %% ../../nbs/16_log.ipynb #ca614c76
+# %% ../../nbs/16_log.ipynb #6d3a657e
 @patch
 def window(self: Log, start: date | None = None, end: date | None = None, days: int = 28) -> Window:
     "Predictions of this contract's model about certain days; raises `DaybookError` if there are none."
     name, rows = self.contract.name, self.predictions(model=self.contract.name)
-    _require_columns(self, rows, [name for name, field in self.contract.fields.items() if field.log != "drop"])
+    _require_columns(self, rows, [self.contract.time])
     day = f"CAST({identifier(self.contract.columns[self.contract.time])} AS DATE)"
     first, last = rows.aggregate(f"min({day}), max({day})").fetchall()[0]
     if last is None:
