@@ -1,6 +1,7 @@
 """A small project whose one notebook the tests write: jobs need no more, and it is made in no time."""
 
 import json
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -46,7 +47,7 @@ class Probe:
         return self.project.run("daybook", *words.split(), *args, code=code, cwd=self.root, **settings)
 
     def start(self, words: str, *args: str) -> subprocess.Popen:
-        """The command, while the test goes on."""
+        """The command, while the test goes on; as in a terminal, it hears Ctrl-C, even if this test run does not."""
         command = [self.project.commands / "daybook", *words.split(), *args]
         return subprocess.Popen(
             command,
@@ -55,6 +56,7 @@ class Probe:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def runs(self, *args: str, **settings: str) -> list[dict]:

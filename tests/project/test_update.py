@@ -45,6 +45,8 @@ def create(folder: Path, template: Path, *args: str) -> Path:
     project = folder / "bike-demand"
     if not (project / ".git").exists():
         git(project, "init", "--quiet", "--initial-branch=main")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--allow-empty", "--message=as generated")
     return project
 
 
@@ -94,7 +96,7 @@ def check(ours: Path, template: Path, project: Project) -> None:
 
 @pytest.mark.parametrize("release", releases(), ids=lambda commit: commit[:7])
 def test_update_of_a_release(release: str, template: Path, project: Project, tmp_path: Path) -> None:
-    """docs/start.md says what is left to do by hand."""
+    """CHANGELOG.md says what is left to do by hand."""
     ours = create(tmp_path, template, "--checkout", release)
     edit(ours)
     promote(ours)
