@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['harden', 'Contract', 'Actual', 'each_once']
 
-# %% ../../nbs/04_contract.ipynb #715cfef5
+# %% ../../nbs/04_contract.ipynb #851881fa
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -17,7 +17,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-from .fields import RowField, is_integer, row_field
+from .arrays import arrays
+from .fields import is_integer, row_field
 from .project import DaybookError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def harden(
     members["__annotations__"] = {name: info.annotation for name, info in wide.items()}
     return type(row)(row.__name__, (row,), members | wide)
 
-# %% ../../nbs/04_contract.ipynb #5af0f370
+# %% ../../nbs/04_contract.ipynb #6236ef17
 class Contract:
     "What a row is, for everything that has to agree on it."
 
@@ -56,12 +57,16 @@ class Contract:
         self,
         LabelledRow: type[BaseModel],  # a subclass of the row that adds the target
         *,
-        target: str,  # the field that is predicted: a number, or a bool
-        key: Sequence[str] = (),  # fields that make a row unique
-        time: str,  # the field that says which day a row is about
+        target: str,  # the field that is predicted: a number, a bool, or a Literal of classes
         name: str,  # of the model in the store
+        key: Sequence[str] = (),  # fields that make a row unique
+        time: str | None = None,  # the field that says which day a row is about; None: the day it is asked about
+        missing: Mapping[str, Sequence[str]] | None = None,  # by field: what tables write for a missing value
+        formats: Mapping[str, str] | None = None,  # by field: how tables write a date, such as %d.%m.%Y; else ISO
     ):
         self.target, self.key, self.time, self.name = target, tuple(key), time, name
+        self.missing = {field: tuple(map(str, values)) for field, values in (missing or {}).items()}
+        self.formats = dict(formats or {})
         self.Row = harden(_row_of(LabelledRow, target))
         self.LabelledRow = harden(LabelledRow)
         self.label = row_field(target, LabelledRow.model_fields[target])
@@ -71,16 +76,33 @@ class Contract:
         _check(self)
 
     @property
-    def task(self) -> Literal["regression", "binary"]:
-        "What is predicted: a number, or the probability of a yes."
+    def task(self) -> Literal["regression", "binary", "multiclass"]:
+        "What is predicted: a number, the probability of a yes, or the probabilities of several classes."
+        if self.label.values:
+            return "multiclass"
         return "binary" if self.label.type is bool else "regression"
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        "The classes of a multiclass target, in the order of predicted probabilities; empty for other tasks."
+        return self.label.values or ()
+
+    def y_true(
+        self,
+        values: "Sequence[Any] | pd.Series",  # of the target
+    ) -> np.ndarray:  # float64, shape (n,): numbers; 0 and 1; positions in `classes`
+        "The target as metrics and estimators take it."
+        if not self.classes:
+            return np.asarray(values, dtype=np.float64)
+        positions = {value: position for position, value in enumerate(self.classes)}
+        return np.array([positions[getattr(value, "value", value)] for value in values], dtype=np.float64)
 
     def arrays(
         self,
         rows: "Sequence[BaseModel] | pd.DataFrame | pa.Table | pa.RecordBatch | Mapping[str, np.ndarray]",
     ) -> dict[str, np.ndarray]:  # one array a field, each of shape (n,)
         "What features are made of, whatever the rows come from; arrays are returned as they are."
-        return _arrays(self, rows)
+        return arrays(self.fields, rows)
 
     def validate(
         self,
@@ -94,7 +116,7 @@ class Contract:
     def __repr__(self) -> str:
         return f"Contract({self.name}: {', '.join(self.fields)} -> {self.target})"
 
-# %% ../../nbs/04_contract.ipynb #d017c456
+# %% ../../nbs/04_contract.ipynb #7cb70298
 def _row_of(labelled: type[BaseModel], target: str) -> type[BaseModel]:
     "The class that has all fields but the target; raises `DaybookError` if there is none."
     if target not in labelled.model_fields:
@@ -107,68 +129,35 @@ def _row_of(labelled: type[BaseModel], target: str) -> type[BaseModel]:
     raise DaybookError(f"{labelled.__name__} must be a subclass of a row with all of its fields but {target}")
 
 
+def _check_target(contract: Contract) -> None:
+    "Raise `DaybookError` for a target that cannot be predicted."
+    label, prefix = contract.label, f"{contract.name}: the target {contract.target}"
+    if label.is_optional or (label.kind != "number" and not label.values):
+        raise DaybookError(f"{prefix} must be a number, a bool, or a Literal of classes, and never missing")
+    if label.values and len(label.values) < 2:
+        raise DaybookError(f"{prefix} has one class only, {label.values[0]}: there is nothing to predict")
+
+
 def _check(contract: Contract) -> None:
     "Raise `DaybookError` for what would fail later."
-    fields = contract.fields
-    if absent := [name for name in (*contract.key, contract.time) if name not in fields]:
+    fields, special = contract.fields, [*contract.key, *([contract.time] if contract.time else [])]
+    if absent := [name for name in special if name not in fields]:
         raise DaybookError(f"{contract.name}: the row has no field {', '.join(absent)}; it has: {', '.join(fields)}")
-    if loose := [name for name in (*contract.key, contract.time) if fields[name].is_optional]:
+    if loose := [name for name in special if fields[name].is_optional]:
         raise DaybookError(f"{contract.name}: {', '.join(loose)} may be missing, but is part of the key or the time")
-    if fields[contract.time].kind != "time":
+    if contract.time and fields[contract.time].kind != "time":
         raise DaybookError(f"{contract.name}: the time {contract.time} must be a date or a datetime")
-    if contract.label.kind != "number" or contract.label.values or contract.label.is_optional:
-        raise DaybookError(f"{contract.name}: the target {contract.target} must be a number or a bool, never missing")
+    _check_target(contract)
+    everything = fields | {contract.target: contract.label}
+    if absent := [name for name in (*contract.missing, *contract.formats) if name not in everything]:
+        raise DaybookError(f"{contract.name}: missing or formats name {', '.join(absent)}, which is no field")
+    if wrong := [name for name in contract.formats if everything[name].kind != "time"]:
+        raise DaybookError(f"{contract.name}: formats are for dates and times, and {', '.join(wrong)} is none")
     counts = Counter(field.column.casefold() for field in (*fields.values(),))
     if twice := [field.alias for field in fields.values() if counts[field.column.casefold()] > 1]:
         raise DaybookError(
             f"{contract.name}: {' and '.join(twice)} cannot be told apart in a table: rename one of them"
         )
-
-# %% ../../nbs/04_contract.ipynb #df3872f1
-def _arrays(contract: Contract, rows: Any) -> dict[str, np.ndarray]:
-    "One array a field, from any form of rows."
-    if isinstance(rows, Mapping):
-        return dict(rows)
-    if hasattr(rows, "iloc"):
-        return {name: _from_series(field, rows[name]) for name, field in contract.fields.items()}
-    if hasattr(rows, "schema") and hasattr(rows, "column"):
-        return {name: _from_arrow(field, rows) for name, field in contract.fields.items()}
-    return {name: field.array([getattr(row, name) for row in rows]) for name, field in contract.fields.items()}
-
-
-def _from_series(field: RowField, series: "pd.Series") -> np.ndarray:
-    "A column of a validated frame."
-    if field.kind == "number":
-        return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    if field.kind == "text":
-        return series.astype(object).where(series.notna(), None).to_numpy()
-    if series.dtype == object:
-        return field.array(series.where(series.notna(), None).tolist())
-    utc = series.dt.tz_convert("UTC").dt.tz_localize(None) if series.dt.tz else series
-    return utc.to_numpy(dtype="datetime64[us]")
-
-
-def _from_arrow(field: RowField, table: "pa.Table | pa.RecordBatch") -> np.ndarray:
-    "A column of the log's tables; one that is not there yet has the field's default."
-    if field.column not in table.schema.names:
-        if field.is_required and not field.is_optional:
-            raise DaybookError(f"the log has no column {field.column}: it was written under another contract")
-        return field.array([field.default] * table.num_rows)
-    array = _from_column(field, table.column(field.column))
-    if not field.is_required and not field.is_optional:  # rows from before the field was added
-        missing = np.array([value is None for value in array]) if field.kind == "text" else np.isnan(array)
-        array[missing] = field.array([field.default])[0]
-    return array
-
-
-def _from_column(field: RowField, column: "pa.Array | pa.ChunkedArray") -> np.ndarray:
-    "A column's values; null is missing."
-    if field.kind == "number":
-        column = column.cast("int8") if str(column.type) == "bool" else column
-        return column.cast("float64", safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
-    if field.kind == "time":
-        return column.cast("timestamp[us]", safe=False).to_numpy(zero_copy_only=False).copy()
-    return column.cast("string").to_numpy(zero_copy_only=False)
 
 # %% ../../nbs/04_contract.ipynb #1b4eea30
 class Actual(BaseModel):
