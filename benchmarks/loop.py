@@ -119,9 +119,8 @@ def save_models() -> list[str]:
     for trees in (100, 60):
         estimator = fit(frame, max_iter=trees)
         predictions = predict(estimator, contract.arrays(frame))
-        metrics = evaluate(frame[contract.target].to_numpy(dtype=float), predictions)
-        reference, metadata = frame.assign(prediction=predictions), {"last_day": "1799-12-31"}
-        tags.append(models.save(contract, estimator, predict, reference, metrics=metrics, metadata=metadata))
+        metrics, metadata = evaluate(contract.y_true(frame[contract.target]), predictions), {"last_day": "1799-12-31"}
+        tags.append(models.save(contract, estimator, predict, frame, predictions, metrics=metrics, metadata=metadata))
     return tags
 
 
@@ -284,7 +283,7 @@ def backtest(folder: Path) -> dict[str, Any]:
     meter = Meter()
     rows = meter("`outcomes`", lambda: outcomes(log, contracts, labels=labels))
     window = meter("`evaluation_window`", lambda: evaluation_window(rows, START, None, 0))
-    replayed = meter("`replay` of two models", lambda: scores.replay(window.rows, rows.day, champion, loaded))
+    replayed = meter("`replay` of two models", lambda: scores.replay(window.rows, contract, champion, loaded))
     days = meter("`by_day`", lambda: scores.by_day(replayed, metrics))
     meter("`compare_candidates`", lambda: compare_candidates(days, champion, [candidate], "mae", 1000, 0.02))
     total = meter("`table`", lambda: scores.table(replayed, metrics))

@@ -20,7 +20,7 @@ def git(*args: str) -> bytes:
 if "{{cookiecutter.ci}}" != "github":
     os.removedirs(".github/workflows")  # empty, since no file in it got a name
 if "{{cookiecutter.task}}" == "classification":  # the other chapters' outputs are of a regression
-    for path in set(Path("nbs").glob("*.ipynb")) - {Path("nbs/00_data.ipynb"), Path("nbs/01_train.ipynb")}:
+    for path in set(Path("nbs").glob("*.ipynb")) - {Path("nbs/00_data.ipynb")}:
         notebook = json.loads(path.read_bytes())
         for cell in notebook["cells"]:
             cell.update({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})

@@ -28,10 +28,13 @@ Log(contract).backfill(rows, champion.predict(rows), champion.tag, rows["dteday"
 labels_of(contract, rows).to_parquet(sys.argv[2])
 print(json.dumps(champion.predict([champion.contract.Row(**row) for row in json.loads(sys.argv[3])]).tolist()))
 """
+EXAMPLE = json.dumps("""feels = columns["atemp"] - columns["temp"]
+    is_rush = np.isin(columns["hr"], (8, 17, 18)) * columns["workingday"]
+    return np.column_stack([encoder.transform(columns), feels, is_rush])""")[1:-1]  # as the chapter shows it
 FEATURES = """
 import json, sys
 from daybook import models
-print(json.dumps([models.load(tag).estimator.n_features_in_ for tag in sys.argv[1:]]))
+print(json.dumps([models.load(tag).estimator["trees"].n_features_in_ for tag in sys.argv[1:]]))
 """
 
 
@@ -70,8 +73,7 @@ def test_feature_is_added_to_a_promoted_project(
     labels = str(tmp_path / "labels.parquet")
     before = json.loads(project.python(LOG, old, labels, json.dumps(ROWS), **settings))
 
-    edited("nbs/01_train.ipynb", r"\"windspeed\")", r"\"windspeed\", \"quarter\")")
-    edited("nbs/01_train.ipynb", r"\"month\": date", r"\"quarter\": date.astype(int) // 91 % 4, \"month\": date")
+    edited("nbs/01_train.ipynb", "return encoder.transform(columns)", EXAMPLE)
     output = project.run("daybook", "run", "train", "-p", "max_iter=5", "-p", "end=2011-04-01", code=1, **settings)
     assert "export the notebook first" in output
     project.run("nbdev-export")
@@ -80,7 +82,7 @@ def test_feature_is_added_to_a_promoted_project(
     assert (response["model"], response["predictions"]) == (old, before)
 
     new = train(project, settings, start="2011-10-01", end="2012-06-01")
-    assert json.loads(project.python(FEATURES, old, new, **settings)) == [10, 11]
+    assert json.loads(project.python(FEATURES, old, new, **settings)) == [10, 12]
     days = ["-p", "start=2012-06-01", "-p", "end=2012-07-01", "-p", f"labels={labels}"]
     project.run("daybook", "run", "backtest", "-p", f"candidates={new}", *days, code=3, **settings)
     decision = json.loads((last_run(project, "backtest")[0] / "decision.json").read_text())

@@ -77,8 +77,8 @@ frame = load()
 past = frame[frame["dteday"] < "2012-01-01"]
 served = frame[(frame["dteday"] >= "2012-01-01") & (frame["dteday"] < "2012-03-01")]
 estimator = fit(past)
-reference = past.assign(prediction=predict(estimator, contract.arrays(past)))
-tag = models.save(contract, estimator, predict, reference, metrics={"mae": 60.0})
+predictions = predict(estimator, contract.arrays(past))
+tag = models.save(contract, estimator, predict, past, predictions, metrics={"mae": 60.0})
 champion.promote(tag, "the first one", {"mae": 60.0})
 Log(contract).backfill(served, predict(estimator, contract.arrays(served)), tag, "2026-01-01")
 known = (served["dteday"] + timedelta(days=3)).dt.tz_localize("UTC")

@@ -112,7 +112,7 @@ def test_daybook_finds_its_project_from_outside(project: Project, tmp_path: Path
         ("", "is empty"),
         (
             f"{HEAD}2011-01-01,0,0,0,1,0.2,0.2,81,0,16\n2011-01-01,1,0,0,1,,0.2,0.8,0,16\n",
-            r"temp: must not be missing: row 1 \(nan\); hum: input should be less than or equal to 1: row 0 \(81",
+            r"temp: must not be missing: row 1 \(None\); hum: input should be less than or equal to 1: row 0 \(81",
         ),
     ],
     ids=["empty", "values"],

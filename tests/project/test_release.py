@@ -30,8 +30,8 @@ from daybook import champion, models
 s3fs.S3FileSystem().mkdir("production")
 frame = load().head(500)
 estimator = fit(frame, max_iter=5)
-reference = frame.assign(prediction=predict(estimator, contract.arrays(frame)))
-tag = models.save(contract, estimator, predict, reference, metrics={"mae": 60.0})
+predictions = predict(estimator, contract.arrays(frame))
+tag = models.save(contract, estimator, predict, frame, predictions, metrics={"mae": 60.0})
 champion.promote(tag, "the first one", {"mae": 60.0})
 """
 

@@ -68,7 +68,8 @@ from daybook import serving
 from daybook.log import Log
 from pydantic import ValidationError, create_model
 
-fields = {"rows": serving.champion(contract).Rows, "actuals": serving.Actuals}
+served = serving.champion(contract)
+fields = {"rows": served.Rows, "actuals": served.Actuals}
 routes = {"/predict": "rows", "/actuals": "actuals"}
 bodies = {route: create_model(name, **{name: fields[name]}) for route, name in routes.items()}
 

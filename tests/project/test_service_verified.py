@@ -8,8 +8,9 @@ from helpers import Project, free_port, train
 def test_service_with_a_model_that_does_not_repeat_stops_with_one_sentence(
     project: Project, edited: Callable[[str, str, str], None]
 ) -> None:
-    predict = "return estimator.predict(features(columns))"
-    moved = f'import os\n    {predict} + float(os.environ.get("SHIFT", 0))'  # what another library's version might do
+    predict = "return trees.predict(matrix)"
+    # what another version of a library might do
+    moved = f'import os\n        {predict} + float(os.environ.get("SHIFT", 0))'
     edited("bike_demand/model.py", predict, moved)
     model = train(project)
     try:

@@ -53,5 +53,5 @@ def save(source: str, estimator: Any = None, predict: Callable | None = None, **
     columns = contract.arrays(FRAME)
     estimator = estimator or cells.fit(FRAME, columns)
     predictions = np.asarray(cells.predict(estimator, columns), dtype=float)
-    reference = FRAME.assign(prediction=predictions)
-    return models.save(contract, estimator, predict or cells.predict, reference, metrics={"mae": 1}, metadata=metadata)
+    predict, metrics = predict or cells.predict, {"mae": 1}
+    return models.save(contract, estimator, predict, FRAME, predictions, metrics=metrics, metadata=metadata)

@@ -151,7 +151,7 @@ def test_a_champion_in_between_is_judged_by_its_own_rows(world: World) -> None:
 
 def test_report_has_its_pictures(world: World) -> None:
     found = backtest(world, world.candidates[0])
-    assert len(found.picture_months().axes) == 2 and found.picture_calibration() and found.picture_differences()
+    assert len(found.picture_months().axes) == 2 and found.picture_predictions() and found.picture_differences()
     assert set(found.run_metrics()) == {
         "rows",
         "with_actual",

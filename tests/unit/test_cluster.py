@@ -56,7 +56,7 @@ def test_connect_says_that_no_scheduler_answers(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=refuse))
     with pytest.raises(DaybookError, match="no Dask scheduler responds at tcp://127.0.0.1:1: timed out"):
-        cluster._connect("tcp://127.0.0.1:1")
+        cluster.connect("tcp://127.0.0.1:1")
 
 
 def test_stop_signal_is_set_without_a_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:

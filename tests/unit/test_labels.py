@@ -1,14 +1,20 @@
 """Labels of the team's: how their columns are found, cast and joined, and what counts as the latest."""
 
+import sqlite3
+from contextlib import closing
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 from segments_of import ROW, answered, write_schema, write_segment
 
+from daybook.contract import Contract
 from daybook.example import contract
-from daybook.labels import find_columns, read_labels
+from daybook.labels import read_labels
 from daybook.log import Log
 from daybook.project import DaybookError
 
@@ -66,27 +72,29 @@ def test_two_columns_that_differ_by_case_are_one_sentence(log: Log, tmp_path: Pa
 
 
 def test_labels_in_other_letters_and_types_are_found(log: Log) -> None:
-    assert actuals(log, pd.DataFrame({"DAY": [pd.Timestamp("2024-01-02 05:00")], "Hour": ["8"], "RENTALS": [6]})) == [
-        None,
-        6,
-        None,
-    ]
+    labels = pd.DataFrame({"DAY": [pd.Timestamp("2024-01-02")], "Hour": ["8"], "RENTALS": ["6.0"]})
+    assert actuals(log, labels) == [None, 6, None]
+
+
+def test_labels_with_a_time_where_a_date_should_be_are_refused(log: Log) -> None:
+    with pytest.raises(DaybookError, match=r"day: input should be a date like .*: row 0 \(2024-01-02 05:00:00\)"):
+        log.labelled(labels=table(day=[pd.Timestamp("2024-01-02 05:00")]))
 
 
 def test_labels_more_than_once_need_a_time(log: Log) -> None:
-    twice = pd.concat([table(), table(day=["2024-01-02 01:00"])])
+    twice = pd.concat([table(), table(day=["2024-01-02 00:00"])])
     with pytest.raises(DaybookError, match="labels have day=2024-01-02, hour=8 more than once: a column `received`"):
         log.labelled(labels=twice)
     assert actuals(log, pd.concat([table(), table(hour=[None]), table(hour=[None])])) == [None, 6, None]
 
 
 def test_labels_without_a_column_or_a_file_are_one_sentence(log: Log, tmp_path: Path) -> None:
-    with pytest.raises(DaybookError, match="labels have no column rentals; there are: day, hour"):
+    with pytest.raises(DaybookError, match="labels: the table: no column rentals; there are: day, hour"):
         log.labelled(labels=table().drop(columns="rentals"))
-    with pytest.raises(DaybookError, match="none.csv cannot be read: IO Error"):
+    with pytest.raises(DaybookError, match="none.csv: there is no such file"):
         log.labelled(labels=tmp_path / "none.csv")
     (tmp_path / "words.csv").write_text("day,hour,rentals\n2024-01-02,eight,6\n")
-    with pytest.raises(DaybookError, match="words.csv cannot be read: Conversion Error"):
+    with pytest.raises(DaybookError, match=r"labels: hour: .*: row 0 \(eight\)"):
         log.labelled(labels=tmp_path / "words.csv")
 
 
@@ -97,5 +105,32 @@ def test_folders_above_a_file_of_labels_are_no_columns(tmp_path: Path) -> None:
     assert read_labels(path, contract, TYPES).project("hour, actual").fetchall() == [(8, 6)]
 
 
-def test_find_columns() -> None:
-    assert find_columns(["A", "b"], ["a"], optional=["B", "c"]) == {"a": "A", "B": "b"}
+def test_labels_have_the_types_missing_values_and_formats_of_the_contract(tmp_path: Path) -> None:
+    """As a table to train from has them, in capitals or not."""
+
+    class Parcel(BaseModel):
+        day: date
+        zip: str
+
+    class LabelledParcel(Parcel):
+        late: bool
+
+    formats = {"day": "%d.%m.%Y"}
+    parcels = Contract(
+        LabelledParcel, target="late", key=("day", "zip"), name="parcels", missing={"late": ["?"]}, formats=formats
+    )
+    path = tmp_path / "labels.csv"
+    path.write_text("DAY;Zip;LATE;Received\n02.01.2024;01067;yes;2024-01-05T12:00+02:00\n03.01.2024;NA;?;\n")
+    rows = read_labels(path, parcels, {"day": "DATE", "zip": "VARCHAR"}).fetchall()
+    assert rows[0] == (date(2024, 1, 2), "01067", 1.0, datetime(2024, 1, 5, 10, tzinfo=ZoneInfo("UTC")))
+    assert rows[1] == (date(2024, 1, 3), "NA", None, None)
+
+
+def test_labels_may_be_a_query(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        connection.execute("CREATE TABLE labels (day TEXT, hour INTEGER, rentals INTEGER)")
+        connection.execute("INSERT INTO labels VALUES ('2024-01-02', 8, 6)")
+    url = f"sqlite:///{tmp_path}/shop.db"
+    assert read_labels("SELECT * FROM labels", contract, TYPES, database=url).project("hour, actual").fetchall() == [
+        (8, 6)
+    ]

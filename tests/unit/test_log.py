@@ -15,6 +15,7 @@ from daybook.contract import Contract
 from daybook.example import contract, sample
 from daybook.log import Log, window_bounds
 from daybook.project import DaybookError
+from daybook.redaction import hash_value
 
 
 @pytest.fixture
@@ -185,7 +186,9 @@ def test_backfill_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert len(joined) == len(frame) and (joined["prediction"] - joined["actual"] == 0.5).all()
 
 
-def test_backfill_refuses_a_hash_and_leaves_out_what_is_dropped(tmp_path: Path) -> None:
+def test_backfill_hashes_with_a_key_and_leaves_out_what_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def contract_with(rule: str) -> Contract:
         class Row(BaseModel):
             day: date
@@ -197,8 +200,13 @@ def test_backfill_refuses_a_hash_and_leaves_out_what_is_dropped(tmp_path: Path) 
         return Contract(LabelledRow, target="y", time="day", name="calls")
 
     frame = pd.DataFrame({"day": pd.to_datetime(["2024-01-01"]), "person": ["Ann"]})
-    with pytest.raises(DaybookError, match="keeps person as a hash, which only the service can make"):
+    monkeypatch.delenv("IOLOG_HASH_KEY", raising=False)
+    with pytest.raises(DaybookError, match="keeps a hash of person: set IOLOG_HASH_KEY"):
         Log(contract_with("hash"), tmp_path).backfill(frame, [0.5], "calls:v1", "2024-01-01")
+    monkeypatch.setenv("IOLOG_HASH_KEY", "a key")
+    hashed = Log(contract_with("hash"), tmp_path / "hashed")
+    hashed.backfill(frame, [0.5], "calls:v1", "2024-01-01")
+    assert hashed.predictions().project("person").fetchall() == [(hash_value("Ann", b"a key"),)]
     log = Log(contract_with("drop"), tmp_path)
     log.backfill(frame, [0.5], "calls:v1", "2024-01-01")
     assert "person" not in log.predictions().columns

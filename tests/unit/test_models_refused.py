@@ -69,10 +69,9 @@ def test_save_leaves_an_empty_store_empty(demand: Path) -> None:
 def test_save_refuses_a_notebook_that_is_not_exported(demand: Path, exported: str) -> None:
     cells = notebook(HOUR)
     columns = contract.arrays(FRAME)
-    reference = FRAME.assign(prediction=1.0)
     export(exported)
     with pytest.raises(DaybookError, match="export the notebook first"):
-        models.save(contract, cells.fit(FRAME, columns), cells.predict, reference, metrics={})
+        models.save(contract, cells.fit(FRAME, columns), cells.predict, FRAME, np.ones(len(FRAME)), metrics={})
 
 
 def test_save_refuses_a_contract_that_is_not_exported(demand: Path) -> None:
@@ -83,7 +82,7 @@ def test_save_refuses_a_contract_that_is_not_exported(demand: Path) -> None:
     cells, columns = notebook(HOUR), contract.arrays(FRAME)
     export(HOUR)
     with pytest.raises(DaybookError, match="export the notebook of the data first"):
-        models.save(changed, cells.fit(FRAME, columns), cells.predict, FRAME.assign(prediction=1.0), metrics={})
+        models.save(changed, cells.fit(FRAME, columns), cells.predict, FRAME, np.ones(len(FRAME)), metrics={})
 
 
 def test_save_refuses_absolute_imports(demand: Path) -> None:
@@ -105,7 +104,7 @@ def test_save_refuses_code_that_cannot_judge(demand: Path, source: str, message:
     cells, columns = notebook(HOUR), contract.arrays(FRAME)
     export(source)
     with pytest.raises(DaybookError, match=message):
-        models.save(contract, cells.fit(FRAME, columns), cells.predict, FRAME.assign(prediction=1.0), metrics={})
+        models.save(contract, cells.fit(FRAME, columns), cells.predict, FRAME, np.ones(len(FRAME)), metrics={})
 
 
 def test_save_refuses_features_of_the_whole_batch(demand: Path) -> None:

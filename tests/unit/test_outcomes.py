@@ -78,10 +78,10 @@ def test_outcomes_of_actuals_that_came_through_the_service(world: World, log: Lo
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        (None, "labels=labels.csv cannot be read"),
+        (None, "labels: labels.csv: there is no such file"),
         ("day,hour,rentals\n2024-04-10,0,7\n2024-04-10,0,9\n", "more than once"),
-        ("day,hour,rentals\n2024-04-10,0,many\n2024-04-10,1,9\n", "labels=labels.csv cannot be joined: Conversion Err"),
-        ("day,hour,rented\n2024-04-10,0,7\n", "labels have no column rentals"),
+        ("day,hour,rentals\n2024-04-10,0,many\n2024-04-10,1,9\n", "rentals: input should be a whole number"),
+        ("day,hour,rented\n2024-04-10,0,7\n", "no column rentals; there are: day, hour, rented"),
         ("day,hour,rentals,received\n2024-04-10,0,7,2030-01-01\n", "has no actual for any of 2,160 predictions as of"),
     ],
 )

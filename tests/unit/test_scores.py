@@ -3,13 +3,14 @@
 from dataclasses import replace
 from datetime import date
 
+import duckdb
 import numpy as np
 import pytest
 
 from daybook import example, models
 from daybook.log import Log
 from daybook.metrics import Metrics
-from daybook.outcomes import evaluation_window, outcomes
+from daybook.outcomes import EvaluationWindow, evaluation_window, outcomes
 from daybook.project import DaybookError
 from daybook.scores import IN_SERVICE, Scores, by_day, check_leakage, check_reproducible, logged_scores, replay, table
 from daybook.world import World
@@ -24,7 +25,7 @@ def replayed(world: World, *tags: str, **options: int) -> tuple[Scores, object, 
     contracts = {tag: model.contract for tag, model in loaded.items()}
     found = outcomes(Log(example.contract), contracts, world.as_of, str(world.labels))
     window = evaluation_window(found)
-    return replay(window.rows, found.day, world.champion, loaded, **options), window.rows, loaded
+    return replay(window.rows, found.contract, world.champion, loaded, **options), window.rows, loaded
 
 
 def test_replay_predicts_what_the_service_did(world: World) -> None:
@@ -34,7 +35,7 @@ def test_replay_predicts_what_the_service_did(world: World) -> None:
     np.testing.assert_allclose(scores.y_pred[world.champion], scores.y_pred[IN_SERVICE], rtol=1e-12)
     assert not np.allclose(scores.y_pred[candidate], scores.y_pred[IN_SERVICE])
     assert (np.diff(scores.day.astype(int)) >= 0).all() and scores.y_true.dtype == float
-    logged = logged_scores(rows, 'CAST("day" AS DATE)')
+    logged = logged_scores(rows, example.contract)
     np.testing.assert_array_equal(logged.y_pred[IN_SERVICE], scores.y_pred[IN_SERVICE])
 
 
@@ -116,15 +117,17 @@ def test_check_reproducible_names_libraries_that_changed(world: World) -> None:
 def test_check_leakage_refuses_what_has_seen_the_window(world: World) -> None:
     [candidate] = world.candidates
     last = date.fromisoformat(models.metadata(candidate)["last_day"])
-    check_leakage(candidate, date.fromordinal(last.toordinal() + 1))
+    window = EvaluationWindow(duckdb.sql("SELECT 1"), date.fromordinal(last.toordinal() + 1), date(2030, 1, 1), 1)
+    assert check_leakage(candidate, example.contract, window)
     with pytest.raises(DaybookError, match=f"and is to be judged from {last} on: train with end={last}"):
-        check_leakage(candidate, last)
+        check_leakage(candidate, example.contract, replace(window, start=last))
 
 
 def test_check_leakage_refuses_what_does_not_say(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "metadata", lambda tag: {})
+    window = EvaluationWindow(duckdb.sql("SELECT 1"), date(2030, 1, 1), date(2030, 2, 1), 1)
     with pytest.raises(DaybookError, match="does not say up to which day it has learned"):
-        check_leakage(world.candidates[0], date(2030, 1, 1))
+        check_leakage(world.candidates[0], example.contract, window)
 
 
 def test_table_has_the_projects_metrics(world: World) -> None:

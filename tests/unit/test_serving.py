@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from bentoml.exceptions import BentoMLException
+from prometheus_client import REGISTRY
 from pydantic import Field
 
 from daybook import example, models, serving
@@ -49,12 +50,12 @@ def service_of(served: serving.Served) -> Any:
             self.predictor = served.load()
 
         @bentoml.api(route="/predict")
-        async def predict(self, rows: served.Rows) -> serving.PredictResponse:
-            predictions = self.predictor.predict(rows).tolist()
-            return serving.PredictResponse(request_id=request_id.get(), model=served.tag, predictions=predictions)
+        async def predict(self, rows: served.Rows) -> served.Response:
+            predictions = self.predictor.respond(rows)
+            return served.Response(request_id=request_id.get(), model=served.tag, predictions=predictions)
 
         @bentoml.api(route="/actuals")
-        async def actuals(self, actuals: serving.Actuals) -> serving.ActualsResponse:
+        async def actuals(self, actuals: served.Actuals) -> serving.ActualsResponse:
             return serving.ActualsResponse(request_id=request_id.get(), accepted=len(actuals))
 
     serving.install(Service, served)
@@ -62,7 +63,10 @@ def service_of(served: serving.Served) -> Any:
 
 
 def call(service: Any, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
-    """Start a service, send it requests as method, path and JSON, and stop it; works once in a process."""
+    """Start a service, send it requests as method, path and JSON, and stop it."""
+    for collector, names in [*REGISTRY._collector_to_names.items()]:  # of a service before this one
+        if any(name.startswith("bentoml_") for name in names):
+            REGISTRY.unregister(collector)
 
     async def responses() -> list[httpx.Response]:
         app = service.to_asgi()

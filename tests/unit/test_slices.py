@@ -80,6 +80,7 @@ def test_calibration_is_by_tenths_of_the_predictions() -> None:
 
 def test_reference_scores_need_predictions() -> None:
     rows = duckdb.sql("SELECT DATE '2024-01-01' AS day, 1.0 AS prediction, 2 AS actual")
-    assert reference_scores(rows, "day").y_true.tolist() == [2.0]
-    assert reference_scores(rows.project("day, actual"), "day") is None
-    assert reference_scores(rows.project("day, actual, NULL::DOUBLE AS prediction"), "day") is None
+    assert reference_scores(rows, example.contract).y_true.tolist() == [2.0]
+    assert reference_scores(rows.project("day, actual"), example.contract) is None
+    nothing = rows.project("day, actual, NULL::DOUBLE AS prediction")
+    assert reference_scores(nothing, example.contract) is None

@@ -163,3 +163,44 @@ def test_fingerprint_tells_tables_apart_but_not_indexes() -> None:
     frame = validate(CONTRACT, table())
     assert fingerprint(frame) == fingerprint(frame.set_axis([7, 8, 9]))
     assert len({fingerprint(frame), fingerprint(frame[::-1]), fingerprint(frame.assign(hour=0))}) == 3
+
+
+@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
+def test_frame_is_the_same_for_any_backend_of_dtypes(backend: Any) -> None:
+    columns = {
+        "class": ["h", None, "m"],
+        "damp": [True, None, False],
+        "tries": [1, None, 3],
+        "note": ["windy", None, "calm"],
+    }
+    plain = table(**columns, until=pd.to_datetime(["2024-01-01T12:00Z", None, "2024-01-02T00:00Z"]))
+    plain = plain.assign(day=pd.to_datetime(plain["day"]))
+    expected = validate(CONTRACT, plain)
+    pd.testing.assert_frame_equal(validate(CONTRACT, plain.convert_dtypes(dtype_backend=backend)), expected)
+    pd.testing.assert_frame_equal(validate(CONTRACT, plain.astype(object)), expected)
+    pd.testing.assert_frame_equal(validate(CONTRACT, plain.assign(note=plain["note"].astype("category"))), expected)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "object", "str", "int8", "Int64", "float32", "int64[pyarrow]"])
+def test_error_is_the_same_for_any_dtype(dtype: str) -> None:
+    with pytest.raises(ContractError, match=r"^hour: input should be less than or equal to 23: row 1 \(24[.0]*\)$"):
+        validate(CONTRACT, table(hour=pd.Series([1, 24, 3]).astype(dtype)))
+
+
+def test_error_counts_all_rows_of_a_long_table() -> None:
+    long = pd.DataFrame({"day": "2024-02-28", "hour": np.arange(100_000) + 24, "celsius": np.inf})
+    with pytest.raises(
+        ContractError, match="hour: .*less than or equal to 23: row 0 .* and 99997 more; celsius: .*99997 more"
+    ):
+        validate(CONTRACT, long)
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    for twice in (table(Hour=1), pd.concat([table(), table()[["hour"]]], axis=1)):
+        with pytest.raises(ContractError, match="hour.*: rename one"):
+            validate(CONTRACT, twice)
+
+
+def test_optional_integers_that_floats_would_round_are_refused() -> None:
+    with pytest.raises(ContractError, match="tries: is too long for an integer that may be missing"):
+        validate(CONTRACT, table(tries=pd.Series([2**53 + 1, None, 1], dtype="Int64")))

@@ -108,10 +108,10 @@ def save_variant(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         rows = example.sample(200).assign(**values)
         rows = contract.validate(rows[rows["day"] < pd.Timestamp("2024-01-01") + pd.Timedelta(days=days - 40)])
         estimator = example.fit(rows)
-        reference = rows.assign(prediction=predict(estimator, contract.arrays(rows)))
-        metrics = example.evaluate(rows["rentals"], reference["prediction"])
+        predictions = predict(estimator, contract.arrays(rows))
+        metrics = example.evaluate(rows["rentals"], predictions)
         with monkeypatch.context() as patch:
             patch.chdir(root)
-            return contract, models.save(contract, estimator, predict, reference, metrics=metrics)
+            return contract, models.save(contract, estimator, predict, rows, predictions, metrics=metrics)
 
     return save

@@ -81,10 +81,10 @@ def compare_candidates(
     }
     return Comparison(best, mean, low, high, level, rule)
 
-# %% ../../nbs/26_backtest.ipynb #7e647638
+# %% ../../nbs/26_backtest.ipynb #85321c79
 def default_tolerance(contract: Contract) -> float:
     "Times the loss when the model was made that are tolerated, unless the owner says otherwise."
-    return 1.2 if contract.task == "binary" else 1.5
+    return 1.5 if contract.task == "regression" else 1.2
 
 
 def check_degradation(
@@ -104,26 +104,28 @@ def check_degradation(
     times = f"{mean / expected:.1f} times the {expected:.4g} that the model had when it was made"
     return f"{metric} is {mean:.4g}, {times}"
 
-# %% ../../nbs/26_backtest.ipynb #53bc82c4
+# %% ../../nbs/26_backtest.ipynb #ed753d31
 @dataclass(frozen=True)
 class Retraining:
     "What to train, so that this window can judge it."
 
-    end: date
-    starts: list[date]
+    end: date | None  # None where rows have no time
+    starts: list[date]  # of several candidates; none where rows have no time
     command: str
 
 
 def propose_retraining(
-    start: date,  # of the window
+    start: date | None,  # of the window; None where rows have no time
     parameters: Mapping[str, object],  # that the champion was trained with
 ) -> Retraining:
     "Candidates that learn from the champion's source, up to the beginning of the window."
-    starts = [start - timedelta(days=days) for days in (90, 180, 270)]
-    words = [f"start={','.join(map(str, starts))}", f"end={start}"]
+    starts = [start - timedelta(days=days) for days in (90, 180, 270)] if start else []
+    words = [f"start={','.join(map(str, starts))}", f"end={start}"] if start else []
     if source := parameters.get("source"):
         words.insert(0, f"source={source}")
-    command = "daybook sweep train " + " ".join(f"-p {shlex.quote(word)}" for word in words)
+    command = " ".join(
+        ["daybook sweep train" if start else "daybook run train", *(f"-p {shlex.quote(word)}" for word in words)]
+    )
     return Retraining(start, starts, command)
 
 

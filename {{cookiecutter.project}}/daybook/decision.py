@@ -23,7 +23,7 @@ from .outcomes import evaluation_window, outcomes, rows_sha
 from .project import DaybookError
 from .runs import all_runs
 
-# %% ../../nbs/28_decision.ipynb #01756875
+# %% ../../nbs/28_decision.ipynb #124b3d3c
 class DecisionWindow(BaseModel, frozen=True):
     "The days that models were judged by."
 
@@ -65,6 +65,7 @@ class Decision(BaseModel, frozen=True):
     retrain: Retraining | None  # candidates to train, where there is an alert
     metrics: dict[str, dict[str, float | None]]  # of what was answered in service, and of each model, by tag
     comparison: Comparison | None  # None without candidates
+    leakage: Literal["none", "unknown"] = "none"
     inputs: Inputs
 
     def missed(self) -> list[str]:

@@ -6,7 +6,7 @@
 __all__ = ['exported', 'identity', 'check_contract', 'predict_with', 'check_predict', 'check_metric', 'write_estimator',
            'reference_table', 'sample', 'make_examples', 'read_back', 'write']
 
-# %% ../../nbs/07_draft.ipynb #ef9f125e
+# %% ../../nbs/07_draft.ipynb #1e570731
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import replay, snapshot
-from .artifact import Model, check_predictions, open_model, repeat_examples
+from .artifact import Model, open_model, repeat_examples
 from .contract import Contract
+from .predictions import check_predictions
 from .project import DaybookError, package_folder
 from .replay import Predict
 from .snapshot import Snapshot
@@ -51,17 +52,24 @@ def check_contract(code: Snapshot, contract: Contract) -> None:
             " export the notebook of the data first, and start this one again"
         )
 
-# %% ../../nbs/07_draft.ipynb #b37a6c7c
-def predict_with(code: Snapshot, estimator: Any) -> Predict:
+# %% ../../nbs/07_draft.ipynb #86690a25
+def predict_with(
+    code: Snapshot,
+    estimator: Any,
+    k: int = 0,  # classes of the target
+) -> Predict:
     "The exported `predict` with an estimator; what it returns is checked, and keeps its type."
     predict = exported(code, "model", "predict")
-    return lambda arrays: check_predictions(predict(estimator, arrays), len(next(iter(arrays.values()))))
+    return lambda arrays: check_predictions(predict(estimator, arrays), len(next(iter(arrays.values()))), k)
 
-# %% ../../nbs/07_draft.ipynb #5fe16453
-def check_predict(predict: Predict, predictions: Any, arrays: dict[str, np.ndarray]) -> None:
+# %% ../../nbs/07_draft.ipynb #1426d06f
+def check_predict(
+    predict: Predict,
+    then: np.ndarray,  # what the notebook predicts
+    arrays: dict[str, np.ndarray],
+) -> None:
     "Raise `DaybookError` if the exported code predicts something else than the notebook."
-    n = len(next(iter(arrays.values())))
-    then = check_predictions(predictions, n)
+    n = len(then)
     try:
         tolerance = replay.FLOORS.get(then.dtype, 1e-9)
         replay.require_same([f"row {row}" for row in range(n)], then, predict(arrays), tolerance)
@@ -94,36 +102,37 @@ def write_estimator(file: Path, estimator: Any, code: Snapshot, namespace: dict[
     with snapshot.as_exported(code, namespace):
         skops.io.dump(estimator, file, compression=8)
 
-# %% ../../nbs/07_draft.ipynb #da9524e7
-def reference_table(contract: Contract, reference: "pd.DataFrame") -> "pa.Table":
-    "The rows, with `prediction` and `actual`, in the names and types of the log."
+# %% ../../nbs/07_draft.ipynb #eb659999
+def reference_table(contract: Contract, frame: "pd.DataFrame", predictions: np.ndarray) -> "pa.Table":
+    "The rows with what was predicted and what came of them, in the names and types of the log."
     import pyarrow as pa
 
     from daybook.columns import ARROW_TYPES
+    from daybook.targets import actual_column, prediction_columns
 
     columns = {
-        field.column: pa.array(reference[name], from_pandas=True).cast(ARROW_TYPES[field.type])
+        field.column: pa.array(frame[name], from_pandas=True).cast(ARROW_TYPES[field.type])
         for name, field in contract.fields.items()
     }
-    columns["prediction"] = pa.array(reference["prediction"], pa.float64(), from_pandas=True)
-    return pa.table(columns | {"actual": pa.array(contract.label.array(reference[contract.target].tolist()))})
+    columns |= prediction_columns(contract, predictions)
+    return pa.table(columns | {"actual": actual_column(contract, frame[contract.target].tolist())})
 
-# %% ../../nbs/07_draft.ipynb #7b5b1670
-def sample(reference: "pd.DataFrame", count: int = 1000) -> "pd.DataFrame":
+# %% ../../nbs/07_draft.ipynb #2a3f68ff
+def sample(frame: "pd.DataFrame", count: int = 1000) -> "pd.DataFrame":
     "Rows from all over a table, at least `count` if it has them."
-    return reference.iloc[:: max(1, len(reference) // count)]
+    return frame.iloc[:: max(1, len(frame) // count)]
 
-# %% ../../nbs/07_draft.ipynb #c1e04c5e
-def make_examples(code: Snapshot, predict: Predict, contract: Contract, reference: "pd.DataFrame") -> dict[str, Any]:
+# %% ../../nbs/07_draft.ipynb #bcc78c5e
+def make_examples(code: Snapshot, predict: Predict, contract: Contract, frame: "pd.DataFrame") -> dict[str, Any]:
     "What `examples.json` says: rows, predictions, tolerance, libraries."
-    rows = replay.examples(contract, reference)
+    rows = replay.examples(contract, frame)
     arrays = contract.arrays(replay.read_requests(contract, rows))
     sources = (path.read_text(encoding="utf-8") for path in snapshot.modules(code.folder))
     packages = {name for source in sources for name, _ in snapshot.imported_packages(source)}
     return {
         "rows": rows,
         "predictions": predict(arrays).astype(float).tolist(),
-        "tolerance": replay.measure_tolerance(predict, contract.arrays(sample(reference))),
+        "tolerance": replay.measure_tolerance(predict, contract.arrays(sample(frame))),
         "libraries": replay.libraries(packages),
     }
 
@@ -144,28 +153,30 @@ def read_back(folder: Path, name: str) -> Model:
     repeat_examples(model, json.loads((folder / "examples.json").read_bytes()))
     return model
 
-# %% ../../nbs/07_draft.ipynb #f22ad8f9
+# %% ../../nbs/07_draft.ipynb #176699e3
 def write(
     folder: Path,  # empty
     contract: Contract,
     estimator: Any,  # fitted
     predict: Any,  # the notebook's function: (estimator, arrays) -> predictions
-    reference: "pd.DataFrame",  # validated rows with the target and `prediction`
+    frame: "pd.DataFrame",  # validated rows with the target, n of them
+    predictions: Any,  # for these rows, shape (n,), or (n, k) for a target of k classes
 ) -> Model:  # as it was read back
     "Fill a model's folder and try it; raises `DaybookError` for what would go wrong later."
     import pyarrow.parquet as pq
 
     snapshot.save(package_folder(), folder / "code")
-    code = snapshot.load(folder / "code")
+    code, k = snapshot.load(folder / "code"), len(contract.classes)
     check_contract(code, contract)
-    exported_predict = predict_with(code, estimator)
-    arrays = contract.arrays(sample(reference))
-    check_predict(exported_predict, predict(estimator, arrays), arrays)
-    y_true = contract.label.array(reference[contract.target].tolist())
-    check_metric(code, y_true, check_predictions(reference["prediction"], len(reference)))
+    exported_predict = predict_with(code, estimator, k)
+    rows = sample(frame)
+    arrays = contract.arrays(rows)
+    check_predict(exported_predict, check_predictions(predict(estimator, arrays), len(rows), k), arrays)
+    predictions = check_predictions(predictions, len(frame), k)
+    check_metric(code, contract.y_true(frame[contract.target]), predictions)
     write_estimator(folder / "model.skops", estimator, code, getattr(predict, "__globals__", {}))
-    examples = make_examples(code, exported_predict, contract, reference)
-    pq.write_table(reference_table(contract, reference), folder / "reference.parquet")
+    examples = make_examples(code, exported_predict, contract, frame)
+    pq.write_table(reference_table(contract, frame, predictions), folder / "reference.parquet")
     for name, content in {"row.json": contract.schema, "examples.json": examples}.items():
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (folder / name).write_text(f"{text}\n", encoding="utf-8")

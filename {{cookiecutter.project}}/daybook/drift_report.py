@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Against', 'Drift', 'look']
 
-# %% ../../nbs/22_drift_report.ipynb #5c8e88ac
+# %% ../../nbs/22_drift_report.ipynb #40f08775
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
@@ -20,11 +20,13 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from .change import Change, comparable
+from .contract import Contract
 from .drift import by_size, compare
-from .log import Log
+from .log import Log, Window
 from .project import DaybookError
-from .reference import Reference, day_of, learned, reference
+from .reference import Reference, Rows, learned, reference
 from .sql import literal
+from .targets import day_sql
 
 # %% ../../nbs/22_drift_report.ipynb #176fcf03
 Against = Literal["season", "reference", "before"]
@@ -77,7 +79,22 @@ def _check_columns(log: Log, names: Sequence[str], present: Sequence[str]) -> No
             f"the log in {log.folder} has no column {', '.join(absent)}: it was written under another contract"
         )
 
-# %% ../../nbs/22_drift_report.ipynb #037ab05a
+# %% ../../nbs/22_drift_report.ipynb #3a641f95
+_BLOCK = '" block"'  # no field of a contract begins with a blank
+_MOST_BLOCKS = 200
+
+
+def _in_blocks(window: Window, reference: Rows, contract: Contract, is_logged: bool) -> tuple[Rows, Rows]:
+    "Reference and window, each with the block that a row belongs to."
+    length = max((window.end - window.start).days // 8, 1)
+    dated = f"*, datediff('day', DATE '{window.start}', {day_sql(contract)}) // {length} AS {_BLOCK}"
+    if contract.time or is_logged:
+        return reference.project(dated), window.rows.project(dated)
+    blocks = min(max(len(reference) * 8 // len(window.rows), 2), _MOST_BLOCKS)
+    dealt = f"*, hash(row_number() OVER ()) % {blocks} AS {_BLOCK}"
+    return reference.project(dealt), window.rows.project(dated)
+
+# %% ../../nbs/22_drift_report.ipynb #45c81a7d
 def look(
     log: Log,
     tag: str,  # of the model whose rows are the reference
@@ -92,12 +109,12 @@ def look(
     basis, every_row = _basis(log, tag, window.start, window.end, against, min_rows), learned(tag)
     kinds = {name: kind for name, kind in comparable(contract).items() if name in basis.rows.columns}
     _check_columns(log, list(kinds), window.rows.columns)
-    day = day_of(contract.fields[contract.time].column)
-    block = f"datediff('day', DATE '{window.start}', {day}) // {max((window.end - window.start).days // 8, 1)}"
-    changes = compare(basis.rows, window.rows, kinds, every_row, block)
-    own = window.rows.filter(f"version = {literal(tag.partition(':')[2])}")
+    before, rows = _in_blocks(window, basis.rows, contract, is_logged=against == "before")
+    changes = compare(before, rows, kinds, every_row, _BLOCK)
+    own = rows.filter(f"version = {literal(tag.partition(':')[2])}")
     if against != "before" and "prediction" in basis.rows.columns and len(own) >= min_rows:
-        changes += compare(basis.rows, own, {"prediction": "number"}, every_row, block)
+        kind = "category" if contract.classes else "number"
+        changes += compare(before, own, {"prediction": kind}, every_row, _BLOCK)
     n, m = len(window.rows), len(basis.rows)
     changes = by_size([replace(change, is_same_season=basis.is_same_season) for change in changes])
     is_enough = min(n, m) >= min_rows

@@ -122,7 +122,7 @@ def project(
         (folder / package / f"{name}.py").write_text(text)
     return folder
 
-# %% ../../nbs/06_example.ipynb #35d2d627
+# %% ../../nbs/06_example.ipynb #8fe90f29
 def save(
     frame: pd.DataFrame,  # validated rows
     estimator: Any = None,  # None: one that is fitted on these rows
@@ -134,5 +134,4 @@ def save(
     estimator = estimator or fit(frame)
     predictions = predict(estimator, contract.arrays(frame))
     metrics = evaluate(frame["rentals"], predictions)
-    reference = frame.assign(prediction=predictions)
-    return models.save(contract, estimator, predict, reference, metrics=metrics, metadata=metadata)
+    return models.save(contract, estimator, predict, frame, predictions, metrics=metrics, metadata=metadata)

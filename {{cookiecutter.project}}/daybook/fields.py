@@ -112,9 +112,11 @@ def _utc(value: date | datetime | None) -> np.datetime64 | date | None:
         return value
     return np.datetime64(value.replace(tzinfo=None), "us") - np.timedelta64(offset)  # at the calendar's edge, too
 
-# %% ../../nbs/03_fields.ipynb #498e616a
+# %% ../../nbs/03_fields.ipynb #a2bdbf5e
 # The log's own columns: a field of such a name, in capitals or not, is stored with an underscore behind it.
-LOG_COLUMNS = frozenset("prediction_id request_id ts version bento rate prediction model dt actual received".split())
+LOG_COLUMNS = frozenset(
+    "prediction_id request_id ts version bento rate prediction probabilities model dt actual received".split()
+)
 
 
 def _alias(name: str, info: FieldInfo) -> str:

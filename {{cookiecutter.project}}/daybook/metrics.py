@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Loss', 'Evaluate', 'row_losses', 'Metrics', 'metrics_of_part']
 
-# %% ../../nbs/23_metrics.ipynb #4407c67f
+# %% ../../nbs/23_metrics.ipynb #9e99dacc
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .project import DaybookError
+from .replay import shown
 
-# %% ../../nbs/23_metrics.ipynb #98ea5904
+# %% ../../nbs/23_metrics.ipynb #84e0a94e
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Evaluate = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 
@@ -26,7 +27,7 @@ def row_losses(loss: Loss, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray
         raise DaybookError(f"loss returns an array of shape {losses.shape} for {len(y_true)} rows: one number a row")
     if not np.isfinite(losses).all():
         row = int(np.argmin(np.isfinite(losses)))
-        example = f"{losses[row]} for y_true={y_true[row]:g} and y_pred={y_pred[row]:g}"
+        example = f"{losses[row]} for y_true={y_true[row]:g} and y_pred={shown(y_pred[row], 6)}"
         raise DaybookError(f"loss returns {example}: it must be a finite number, or no model can be compared")
     return losses
 

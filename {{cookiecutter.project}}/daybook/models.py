@@ -7,7 +7,7 @@ __all__ = ['ModelNotFound', 'get', 'exists', 'reset_store', 'metadata', 'referen
            'without_none', 'save', 'require_code', 'verified_folder', 'contract_of', 'load', 'export_model',
            'import_model', 'bento_model', 'all_models']
 
-# %% ../../nbs/07_models.ipynb #c247171f
+# %% ../../nbs/07_models.ipynb #6b57806b
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -18,9 +18,10 @@ import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
 
 from . import artifact
-from .artifact import Model, ModelError
+from .artifact import Model
 from .contract import Contract
 from .files import sha256_tree
+from .predictions import ModelError
 from .project import DaybookError, version
 from .replay import libraries, require_same
 
@@ -78,20 +79,20 @@ def sha256(tag: str) -> str:  # 64 hexadecimal digits
     "A hash of the files that make a model."
     return folder_sha256(Path(get(tag).path))
 
-# %% ../../nbs/07_models.ipynb #70ad7535
-def describe(contract: Contract, reference: "pd.DataFrame") -> dict[str, Any]:
+# %% ../../nbs/07_models.ipynb #f8de06f8
+def describe(contract: Contract, frame: "pd.DataFrame") -> dict[str, Any]:
     "Metadata that does not depend on the estimator: of the rows, and of the run that makes the model."
     from daybook import runs, validation
 
-    run, days = runs.current(), reference[contract.time]
+    run, days = runs.current(), frame[contract.time] if contract.time else None
     parameters = dict(run.parameters) if run else {}
     return {
         "parameters": parameters,
         "source": parameters.get("source"),
-        "first_day": f"{days.min():%Y-%m-%d}",
-        "last_day": f"{days.max():%Y-%m-%d}",
-        "rows": len(reference),
-        "data": validation.fingerprint(reference.drop(columns="prediction")),
+        "first_day": None if days is None else f"{days.min():%Y-%m-%d}",
+        "last_day": None if days is None else f"{days.max():%Y-%m-%d}",
+        "rows": len(frame),
+        "data": validation.fingerprint(frame[list(contract.LabelledRow.model_fields)]),
         "run": runs.run_id(),
         "git_commit": runs.git_commit(),
         "daybook": version(),
@@ -106,12 +107,13 @@ def without_none(entry: Any) -> Any:
         return [without_none(value) for value in entry if value is not None]
     return entry
 
-# %% ../../nbs/07_models.ipynb #07c721ae
+# %% ../../nbs/07_models.ipynb #96ade2b9
 def save(
     contract: Contract,
     estimator: Any,  # fitted
     predict: Any,  # the notebook's function: (estimator, arrays) -> predictions
-    reference: "pd.DataFrame",  # validated rows with the target and an out-of-fold `prediction`
+    frame: "pd.DataFrame",  # validated rows with the target, n of them
+    predictions: Any,  # for these rows, out of fold; shape (n,), or (n, k) for a target of k classes
     *,
     metrics: Mapping[str, float],  # that were measured
     metadata: Mapping[str, Any] | None = None,  # more to say about it
@@ -121,8 +123,8 @@ def save(
 
     with tempfile.TemporaryDirectory(prefix="daybook-model-") as name:
         folder = Path(name)
-        model = draft.write(folder, contract, estimator, predict, reference)
-        facts = describe(contract, reference) | {
+        model = draft.write(folder, contract, estimator, predict, frame, predictions)
+        facts = describe(contract, frame) | {
             "metrics": {name: float(value) for name, value in metrics.items()},
             "libraries": artifact.read_examples(folder)["libraries"],
             "tolerance": model.tolerance,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['required_columns', 'Outcomes', 'outcomes', 'EvaluationWindow', 'evaluation_window', 'rows_sha']
 
-# %% ../../nbs/24_outcomes.ipynb #20fbfada
+# %% ../../nbs/24_outcomes.ipynb #eb21c150
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,23 +16,28 @@ import duckdb
 from .contract import Contract
 from .log import Log, window_bounds
 from .project import DaybookError
-from .reference import Rows, day_of, logged_predictions
+from .reference import Rows, logged_predictions
 from .sql import identifier
+from .targets import day_sql, is_predicted, y_true_sql
 
-# %% ../../nbs/24_outcomes.ipynb #a5bc99a1
+# %% ../../nbs/24_outcomes.ipynb #efdbd958
 def _joined(log: Log, as_of: datetime | None, labels: str | None) -> tuple[Rows, str]:
     "All predictions with their actuals; SQL of the moment before which an actual is too early."
-    rows = log.labelled(model=log.contract.name, as_of=as_of, labels=labels)
-    time = identifier(log.contract.fields[log.contract.time].column)
-    return rows, "ts" if labels is None else f"CAST({time} AS TIMESTAMPTZ)"
+    contract, rows = log.contract, log.labelled(model=log.contract.name, as_of=as_of, labels=labels)
+    if labels is None or not contract.time:
+        return rows, "ts"
+    return rows, f"CAST({identifier(contract.fields[contract.time].column)} AS TIMESTAMPTZ)"
+
+# %% ../../nbs/24_outcomes.ipynb #e6131072
+_EARLY, _UNKNOWN = '" early"', '" unknown"'  # no field of a contract begins with a blank
 
 
-def _without_early(rows: Rows, earliest: str) -> Rows:
-    "The rows without actuals that arrived too early; `is_early` says where that is so."
-    is_early = f"coalesce(received < {earliest}, false)"
-    return rows.project(
-        f"* EXCLUDE actual, if({is_early}, NULL, CAST(actual AS DOUBLE)) AS actual, {is_early} AS is_early"
-    )
+def _as_y_true(rows: Rows, contract: Contract, earliest: str) -> Rows:
+    "The rows with actuals as metrics take them, null where none counts; two more columns say why."
+    is_early, y_true = f"coalesce(received < {earliest}, false)", y_true_sql(contract)
+    columns = f"if({is_early}, NULL, {y_true}) AS actual, {is_early} AS {_EARLY}"
+    is_unknown = f"actual IS NOT NULL AND {y_true} IS NULL AS {_UNKNOWN}"
+    return rows.project(f"* EXCLUDE actual, {columns}, {is_unknown}")
 
 # %% ../../nbs/24_outcomes.ipynb #8fe0d14a
 def required_columns(
@@ -62,7 +67,7 @@ def _nothing_in_common(contracts: Mapping[str, Contract], columns: list[str]) ->
         f' one: `daybook run promote -p candidate={candidate} -p force=true -p reason="..."`'
     )
 
-# %% ../../nbs/24_outcomes.ipynb #3fe63a58
+# %% ../../nbs/24_outcomes.ipynb #2bc578c3
 @dataclass(frozen=True)
 class Outcomes:
     "Predictions with their actuals."
@@ -74,7 +79,7 @@ class Outcomes:
     @property
     def day(self) -> str:
         "SQL of the day that a row is about."
-        return day_of(self.contract.fields[self.contract.time].column)
+        return day_sql(self.contract)
 
 
 def outcomes(
@@ -89,9 +94,9 @@ def outcomes(
     try:
         joined, earliest = _joined(log, as_of, labels)
         whole = " AND ".join(_is_whole(contract, joined.columns) for contract in contracts.values()) or "true"
-        everything = _without_early(joined, earliest)
+        everything = _as_y_true(joined, log.contract, earliest)
         rows = everything.filter(whole)
-        facts = _facts(everything, whole, earliest)
+        facts = _facts(everything, whole, earliest, log.contract)
         if labels is None:
             facts |= _facts_of_actuals(log, joined, as_of)
     except (ValueError, OSError, duckdb.Error) as error:
@@ -104,19 +109,21 @@ def outcomes(
             f"{source} has no actual for any of {facts['predictions']:,} predictions{when}: nothing to judge by"
         )
     facts.pop("with_actual_of_another_contract")
-    return Outcomes(rows.project("* EXCLUDE is_early"), facts, log.contract)
+    return Outcomes(rows.project(f"* EXCLUDE ({_EARLY}, {_UNKNOWN})"), facts, log.contract)
 
-# %% ../../nbs/24_outcomes.ipynb #0d9b536f
-def _facts(everything: Rows, whole: str, earliest: str) -> dict[str, Any]:
+# %% ../../nbs/24_outcomes.ipynb #62dada8e
+def _facts(everything: Rows, whole: str, earliest: str, contract: Contract) -> dict[str, Any]:
     "What is to be said of the rows."
     delay = f"quantile_cont(epoch(received - {earliest}) / 86400, [0.5, 0.9]) FILTER ({whole})"
     counts = {
         "predictions": f"count(*) FILTER ({whole})",
         "with_actual": f"count(actual) FILTER ({whole})",
-        "arrived_too_early": f"count(*) FILTER (is_early AND {whole})",
+        "arrived_too_early": f"count(*) FILTER ({_EARLY} AND {whole})",
         "of_another_contract": f"count(*) FILTER (NOT ({whole}))",
         "with_actual_of_another_contract": f"count(actual) FILTER (NOT ({whole}))",
     }
+    if contract.classes:
+        counts["of_unknown_class"] = f"count(*) FILTER ({_UNKNOWN} AND {whole})"
     *values, days_late = everything.aggregate(", ".join([*counts.values(), delay])).fetchall()[0]
     median, most = days_late or (None, None)
     return dict(zip(counts, values, strict=True)) | {"days_late_median": median, "days_late_90_percent": most}
@@ -129,7 +136,7 @@ def _facts_of_actuals(log: Log, joined: Rows, as_of: datetime | None) -> dict[st
     unknown = ids.except_(joined.project("prediction_id"))
     return {"for_no_prediction": len(unknown), "corrections": len(actuals) - len(ids)}
 
-# %% ../../nbs/24_outcomes.ipynb #1ad8c5c2
+# %% ../../nbs/24_outcomes.ipynb #254127be
 @dataclass(frozen=True)
 class EvaluationWindow:
     "Rows with an actual, about certain days."
@@ -147,7 +154,7 @@ def evaluation_window(
     days: int = 28,
 ) -> EvaluationWindow:
     "What the verdict rests on; raises `DaybookError` for a window that cannot bear one."
-    known = found.rows.filter("actual IS NOT NULL AND prediction IS NOT NULL")
+    known = found.rows.filter(f"actual IS NOT NULL AND {is_predicted(found.contract)}")
     first, last = known.aggregate(f"min({found.day}), max({found.day})").fetchall()[0]
     start, end = window_bounds(start, end, days, last)
     rows = known.filter(f"{found.day} >= DATE '{start}' AND {found.day} < DATE '{end}'")
@@ -158,14 +165,16 @@ def evaluation_window(
     if not n:
         raise DaybookError(f"no prediction {about} has an actual: there are some from {first} to {last}")
     if least == most:
-        raise DaybookError(f"all {n:,} actuals {about} are {least:g}: nothing can be judged by that")
+        value = found.contract.classes[int(least)] if found.contract.classes else f"{least:g}"
+        raise DaybookError(f"all {n:,} actuals {about} are {value}: nothing can be judged by that")
     if found.contract.task == "binary" and other:
         raise DaybookError(f"{found.contract.target} is yes or no, but there are actuals other than 0 and 1")
     return EvaluationWindow(rows, start, end, n)
 
-# %% ../../nbs/24_outcomes.ipynb #1f208390
+# %% ../../nbs/24_outcomes.ipynb #ed8d4ff4
 def rows_sha(window: EvaluationWindow) -> str:
     "A hash of what was predicted and what came of it."
-    row = "md5_number_lower(concat_ws('|', prediction_id, version, prediction, actual))"
+    predicted = "probabilities" if "probabilities" in window.rows.columns else "prediction"
+    row = f"md5_number_lower(concat_ws('|', prediction_id, version, {predicted}, actual))"
     n, value = window.rows.aggregate(f"count(*), bit_xor({row})").fetchall()[0]
     return f"{n}-{value:016x}"

@@ -32,7 +32,7 @@ def candidate_tag(
         raise DaybookError(f"{tag} is the champion already")
     return tag
 
-# %% ../../nbs/29_promotion.ipynb #d64820c1
+# %% ../../nbs/29_promotion.ipynb #65287532
 @dataclass(frozen=True)
 class Promotion:
     "A model that may become champion, and why."
@@ -51,9 +51,10 @@ def _reason(decision: Decision, tag: str) -> str:
     "What a backtest found, in one sentence."
     before, after = (decision.metrics[model][decision.metric] for model in (decision.champion, tag))
     window, comparison = decision.window, decision.comparison
+    untold = " It cannot be told whether it has learned from these rows." if decision.leakage == "unknown" else ""
     return (
         f"{decision.metric} {after:.4g} instead of {before:.4g} on {window.rows:,} rows of {window.days} days from"
-        f" {window.start} on; difference {comparison.low:+.4g} to {comparison.high:+.4g}."
+        f" {window.start} on; difference {comparison.low:+.4g} to {comparison.high:+.4g}.{untold}"
     )
 
 # %% ../../nbs/29_promotion.ipynb #d3df8f6d

@@ -6,7 +6,7 @@
 __all__ = ['Relation', 'together', 'left_join', 'partition', 'escaped', 'in_files', 'in_memory', 'no_rows', 'rename', 'between',
            'put_together']
 
-# %% ../../nbs/15_relations.ipynb #b99901ae
+# %% ../../nbs/15_relations.ipynb #29fa273d
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ from .columns import ARROW_TYPES, LOG_TABLES
 from .contract import Contract
 from .files import Folder
 from .sql import Instant, identifier, literal, set_up, timestamp
+from .targets import actual_type, prediction_types
 
 # %% ../../nbs/15_relations.ipynb #e12a3451
 Relation = duckdb.DuckDBPyRelation
@@ -82,14 +83,16 @@ def in_memory(tables: Mapping[str, pa.Table]) -> list[Relation]:
         by_schema.setdefault(table.schema, []).append(table)
     return [duckdb.from_arrow(pa.concat_tables(parts)) for parts in by_schema.values()]
 
-# %% ../../nbs/15_relations.ipynb #e7575aaa
+# %% ../../nbs/15_relations.ipynb #567794ab
 def no_rows(table: str, contract: Contract) -> Relation:
     "A table of the log without rows."
     types = dict(LOG_TABLES[table])
     if table == "predictions":
         fields = (field for field in contract.fields.values() if field.log != "drop")
         types |= {field.column: ARROW_TYPES[str if field.log == "hash" else field.type] for field in fields}
-        types |= {"prediction": pa.float64(), "model": pa.string()}
+        types |= prediction_types(contract) | {"model": pa.string()}
+    if table == "actuals":
+        types["actual"] = actual_type(contract)
     types["dt"] = pa.date32()
     return duckdb.from_arrow(pa.table({name: pa.array([], type) for name, type in types.items()}))
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Predict', 'FLOORS', 'SAFETY', 'json_value', 'requests', 'read_requests', 'choose', 'examples', 'one_line',
-           'differences', 'in_batches', 'first_rows', 'measure_tolerance', 'require_same', 'distributions', 'libraries',
-           'changes']
+           'differences', 'shown', 'in_batches', 'first_rows', 'measure_tolerance', 'require_same', 'distributions',
+           'libraries', 'changes']
 
 # %% ../../nbs/06_replay.ipynb #1170ccee
 import platform
@@ -96,13 +96,20 @@ def one_line(error: Exception) -> str:
         return f"{'.'.join(map(str, detail['loc']))}: {one_line(ValueError(detail['msg']))}"
     return str(error).strip().partition("\n")[0]
 
-# %% ../../nbs/06_replay.ipynb #3dde2769
-Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # arrays of n rows -> predictions, shape (n,)
+# %% ../../nbs/06_replay.ipynb #91e31e0a
+Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]  # arrays of n rows -> predictions, shape (n,) or (n, k)
 
 
-def differences(then: np.ndarray, now: np.ndarray) -> np.ndarray:
-    "How far apart predictions are, each relative to its size or to 1."
-    return np.abs(now - then) / np.maximum(1, np.abs(then))
+def differences(then: np.ndarray, now: np.ndarray) -> np.ndarray:  # shape (n,)
+    "How far apart predictions are, each relative to its size or to 1; of probabilities, the class that differs most."
+    apart = np.abs(now - then) / np.maximum(1, np.abs(then))
+    return apart if apart.ndim == 1 else apart.max(axis=1)
+
+# %% ../../nbs/06_replay.ipynb #9bc66da0
+def shown(prediction: np.ndarray, digits: int) -> str:
+    "A number, or the probabilities of a row, as text."
+    numbers = [f"{value:.{digits}g}" for value in np.atleast_1d(prediction)]
+    return numbers[0] if np.ndim(prediction) == 0 else f"[{', '.join(numbers)}]"
 
 # %% ../../nbs/06_replay.ipynb #2c193555
 def in_batches(predict: Predict, arrays: Mapping[str, np.ndarray], size: int) -> np.ndarray:
@@ -116,7 +123,7 @@ def first_rows(arrays: Mapping[str, np.ndarray], n: int) -> dict[str, np.ndarray
     "The first rows only."
     return {name: values[:n] for name, values in arrays.items()}
 
-# %% ../../nbs/06_replay.ipynb #7e0a4902
+# %% ../../nbs/06_replay.ipynb #f40b8081
 FLOORS = {np.dtype("float16"): 1e-2, np.dtype("float32"): 1e-5}  # by type of a prediction; 1e-9 for all others
 SAFETY = 10
 
@@ -134,22 +141,24 @@ def measure_tolerance(
         row = int(np.argmax(apart))
         if apart[row] > 0.01:
             raise DaybookError(
-                f"the same row is predicted as {batch[row]:.6g} among others and as {now[row]:.6g} in a smaller batch:"
-                " features must depend on their own row alone, not on the other rows of a batch"
+                f"the same row is predicted as {shown(batch[row], 6)} among others and as {shown(now[row], 6)} in a"
+                " smaller batch: features must depend on their own row alone, not on the other rows of a batch"
             )
         largest = max(largest, float(apart[row]))
     return max(FLOORS.get(batch.dtype, 1e-9), SAFETY * largest)
 
-# %% ../../nbs/06_replay.ipynb #fa2beb0d
+# %% ../../nbs/06_replay.ipynb #9edf3327
 def require_same(
     rows: Sequence[object],  # what to call them in a message
-    then: np.ndarray,  # predictions, shape (n,)
+    then: np.ndarray,  # predictions, shape (n,) or (n, k)
     now: np.ndarray,
     tolerance: float,  # of the model
 ) -> None:
     "Raise `DaybookError` if predictions are further apart than the model's tolerance."
     then, now = np.asarray(then, dtype=float), np.asarray(now, dtype=float)
     if then.shape != now.shape:
+        if len(then) == len(now):
+            raise DaybookError(f"predictions had the shape {then.shape}, and have {now.shape} now")
         raise DaybookError(f"there were {len(then)} predictions, and are {len(now)} now")
     apart = np.nan_to_num(differences(then, now), nan=np.inf)
     count = int((apart > tolerance).sum())
@@ -157,7 +166,7 @@ def require_same(
         row = int(np.argmax(apart))
         raise DaybookError(
             f"{count} of {len(then)} predictions differ by more than {tolerance:.1g}: {rows[row]} was predicted as"
-            f" {then[row]:.10g}, and is {now[row]:.10g} now"
+            f" {shown(then[row], 10)}, and is {shown(now[row], 10)} now"
         )
 
 # %% ../../nbs/06_replay.ipynb #f3545af4

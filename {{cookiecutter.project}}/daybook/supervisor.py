@@ -5,14 +5,17 @@
 # %% auto #0
 __all__ = ['start_server', 'warm_up', 'supervise']
 
-# %% ../../nbs/37_supervisor.ipynb #4e90023e
+# %% ../../nbs/37_supervisor.ipynb #aac6918e
 import ast
+import atexit
 import contextlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -33,7 +36,15 @@ def _imports(notebook: bytes) -> list[str]:
             statements += [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
     return statements
 
-# %% ../../nbs/37_supervisor.ipynb #7fecf717
+# %% ../../nbs/37_supervisor.ipynb #9e911804
+def _shorten_sockets() -> None:
+    "Let the sockets of this process have short paths."
+    config = multiprocessing.current_process()._config
+    if config.get("tempdir") is None and len(os.fsencode(tempfile.gettempdir())) > 60 and os.path.isdir("/tmp"):
+        config["tempdir"] = tempfile.mkdtemp(prefix="pymp-", dir="/tmp")
+        atexit.register(shutil.rmtree, config["tempdir"], ignore_errors=True)
+
+# %% ../../nbs/37_supervisor.ipynb #ade4c9ff
 _one_at_a_time = threading.Lock()
 _always = ["import psutil", "import daybook.execution"]
 _for_many = [
@@ -44,10 +55,12 @@ _for_many = [
 
 def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseContext:
     "The fork server with the notebook's imports done; on systems without one, new processes."
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 
+    _shorten_sockets()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["daybook.engine"])
     statements = [*_imports(notebook), *_always]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Make', 'Group', 'name_and_version', 'predictions_table', 'actuals_table', 'requests_table']
 
-# %% ../../nbs/14_tables.ipynb #abf5c37c
+# %% ../../nbs/14_tables.ipynb #4906eceb
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +25,12 @@ from daybook.columns import (
     column_like,
     column_name,
     field_array,
+    fits,
     typed_array,
 )
 from .contract import Contract
 from .entries import Entry
+from .targets import map_column
 
 # %% ../../nbs/14_tables.ipynb #1a1ea313
 @dataclass
@@ -129,11 +131,40 @@ def _raw_columns(group: Group, columns: Columns) -> list[Make]:
 
     return [(name, functools.partial(make, key, column)) for key, (name, column) in (columns | extra).items()]
 
-# %% ../../nbs/14_tables.ipynb #9d99db6b
+# %% ../../nbs/14_tables.ipynb #31d449c7
+def _has_classes(predictions: Sequence[Any]) -> bool:
+    "Whether all predictions are probabilities by class."
+    return bool(predictions) and all(
+        isinstance(each, dict) and each and {float, int} >= set(map(type, each.values())) for each in predictions
+    )
+
+
+def _probabilities(predictions: Sequence[dict[str, float]]) -> pa.Array:
+    "Probabilities by class as a column; raises `Misfit` for some that do not fit."
+    names, values = chain.from_iterable(predictions), chain.from_iterable(map(dict.values, predictions))
+    try:
+        return map_column(list(names), list(values), list(map(len, predictions)))
+    except ValueError:
+        rows = enumerate(predictions)
+        raise Misfit(position for position, each in rows if not fits(list(each), pa.list_(pa.string()))) from None
+
+# %% ../../nbs/14_tables.ipynb #1a056b9c
+def _prediction_columns(groups: Sequence[Group]) -> Callable[[Sequence[Any]], list[Make]]:
+    "What makes the columns of predictions, of the same types for all groups."
+    everything = list(chain.from_iterable(chain.from_iterable(group.predictions for group in groups)))
+    if _has_classes(everything):
+        return lambda values: [
+            ("prediction", lambda: typed_array([max(each, key=each.get) for each in values], pa.string())),
+            ("probabilities", lambda: _probabilities(values)),
+        ]
+    column = column_like(everything)
+    column = Column(float) if column.kind is int else column
+    return lambda values: [("prediction", lambda: column.array(values))]
+
+# %% ../../nbs/14_tables.ipynb #b2796ebb
 def predictions_table(validated: Group, raw: Group, contract: Contract, columns: Columns) -> pa.Table:
     "All predictions of one model and day; raises `Misfit` with the numbers of lines."
-    prediction = column_like(chain.from_iterable(chain(validated.predictions, raw.predictions)))
-    prediction = Column(float) if prediction.kind is int else prediction
+    make_predictions = _prediction_columns([validated, raw])
 
     def table(group: Group, own: list[Make]) -> pa.Table:
         pairs = zip(group.entries, group.items, strict=True)
@@ -141,20 +172,21 @@ def predictions_table(validated: Group, raw: Group, contract: Contract, columns:
         predictions = list(chain.from_iterable(group.predictions))
         head = [("prediction_id", lambda: typed_array(ids, pa.string()))]
         head += _log_columns(group, "predictions", ["request_id", "ts", "version", "bento", "rate"])
-        return group.table([*head, *own, ("prediction", lambda: prediction.array(predictions))])
+        return group.table([*head, *own, *make_predictions(predictions)])
 
     tables = [table(validated, _validated_columns(validated, contract))] if validated.items else []
     tables += [table(raw, _raw_columns(raw, columns))] if raw.items else []
     return pa.concat_tables(tables, promote_options="default")
 
-# %% ../../nbs/14_tables.ipynb #e69ba19b
-def actuals_table(group: Group) -> pa.Table:
+# %% ../../nbs/14_tables.ipynb #ac59e05c
+def actuals_table(group: Group, contract: Contract) -> pa.Table:
     "Actuals of one day; raises `Misfit` with the numbers of lines."
 
-    def make(name: str, kind: type) -> pa.Array:
+    def make(name: str, kind: type | None) -> pa.Array:
         return Column(kind).array([actual.get(name) for actual in group.rows])
 
-    kinds = {"prediction_id": str, "actual": float, "event_time": datetime}
+    kind = None if contract.label.kind == "text" else float
+    kinds = {"prediction_id": str, "actual": kind, "event_time": datetime}
     own = [(name, functools.partial(make, name, kind)) for name, kind in kinds.items()]
     return group.table([*own, *_log_columns(group, "actuals", ["received", "request_id"])])
 

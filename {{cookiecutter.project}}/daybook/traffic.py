@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write_example', 'requests_by_hour', 'picture']
 
-# %% ../../nbs/16_traffic.ipynb #4fdaf251
+# %% ../../nbs/16_traffic.ipynb #bfa1c92f
 import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .log import Log
+from .predictions import as_response
 from .replay import requests
 from .segments import SegmentWriter
 
@@ -30,12 +31,14 @@ def _entry(number: int, time: datetime, rows: list[dict], predictions: list[floa
     head |= {"status": status, "ms": 2.5, "model": model, "bento": None, "rate": 1.0}
     return json.dumps(head | {"in": request, "out": response}).encode() + b"\n"
 
-# %% ../../nbs/16_traffic.ipynb #6d7f3a4d
+# %% ../../nbs/16_traffic.ipynb #3e6a06f9
 def write_example(log: Log, frame: pd.DataFrame, first: datetime = datetime(2024, 1, 1)) -> None:
     "Write raw segments as if a service had predicted validated, labelled rows, two at a time."
     model, schema = f"{log.contract.name}:example", json.dumps(log.contract.schema).encode()
     writer = SegmentWriter(log.folder, contract=lambda: (model, schema))
-    rows, actuals = requests(log.contract, frame), [float(value) for value in frame[log.contract.target]]
+    contract = log.contract
+    rows, y_true = requests(contract, frame), contract.y_true(frame[contract.target])
+    actuals = as_response(contract, np.eye(len(contract.classes))[y_true.astype(int)] if contract.classes else y_true)
     random = np.random.default_rng(0)
     days = random.integers(0, 2, (len(rows) + 1) // 2) + random.beta(3, 2, (len(rows) + 1) // 2)
     for number, after in enumerate(sorted(days.tolist())):

@@ -16,7 +16,7 @@ from .columns import Misfit
 from .entries import Entry, RowReaders, items, read_entry
 from .tables import Group, actuals_table, name_and_version, predictions_table, requests_table
 
-# %% ../../nbs/14_unfolding.ipynb #58b10959
+# %% ../../nbs/14_unfolding.ipynb #c384c074
 @dataclass
 class File:
     "A file that a segment becomes, with what goes into it."
@@ -30,7 +30,7 @@ class File:
         "Its content; raises `Misfit` with the numbers of lines."
         if self.table == "predictions":
             return predictions_table(self.validated, self.raw, readers.contract, readers(self.tag)[0])
-        return actuals_table(self.raw) if self.table == "actuals" else requests_table(self.raw)
+        return actuals_table(self.raw, readers.contract) if self.table == "actuals" else requests_table(self.raw)
 
 # %% ../../nbs/14_unfolding.ipynb #ee35e131
 class _Segment:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from daybook import models
 from daybook.project import isolate
-from pydantic_core import to_jsonable_python
+from daybook.replay import requests
 
 from {{cookiecutter.package}}.data import contract, load
 from {{cookiecutter.package}}.model import evaluate, fit, predict
@@ -35,16 +35,14 @@ def bento(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="session")
 def frame() -> pd.DataFrame:
-    """Labelled rows."""
-    return load().tail(2000).reset_index(drop=True)
+    """Labelled rows of the sample."""
+    return load("sample").tail(2000).reset_index(drop=True)
 
 
 @pytest.fixture(scope="session")
 def rows(frame: pd.DataFrame) -> list[dict]:
-    """The first 24 rows, as a client sends them: JSON, with null for what is missing."""
-    table = frame.head(24)[list(contract.fields)].astype(object)
-    table = table.rename(columns={name: field.alias for name, field in contract.fields.items()})
-    return to_jsonable_python(table.where(table.notna(), None).to_dict("records"))
+    """Some rows, as a client sends them: JSON, with null for what is missing."""
+    return requests(contract, frame.head(24))
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +53,8 @@ def model(frame: pd.DataFrame, bento: str | None) -> str:
     isolate()
     estimator = fit(frame)
     predictions = predict(estimator, contract.arrays(frame))
-    metrics = evaluate(frame[contract.target], predictions)
-    return models.save(contract, estimator, predict, frame.assign(prediction=predictions), metrics=metrics)
+    metrics = evaluate(contract.y_true(frame[contract.target]), predictions)
+    return models.save(contract, estimator, predict, frame, predictions, metrics=metrics)
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +92,7 @@ def service(request: pytest.FixtureRequest, model: str, bento: str | None, log: 
         port = str(free.getsockname()[1])
     command = [sys.executable, "-m", "bentoml", "serve", *filter(None, [bento]), "--host", "127.0.0.1", "--port", port]
     root = Path(__file__).parents[1]
-    environment = os.environ | {"IOLOG_DIR": str(log)}
+    environment = {"IOLOG_HASH_KEY": "of the tests"} | os.environ | {"IOLOG_DIR": str(log)}
     process = subprocess.Popen(command, cwd=root, env=environment)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         try:

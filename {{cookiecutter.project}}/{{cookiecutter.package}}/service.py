@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['served', 'Service']
 
-# %% ../nbs/02_service.ipynb #6d4fb3e6
+# %% ../nbs/02_service.ipynb #81ea595e
 import bentoml
 from daybook import serving
 from daybook.recorder import request_id
-from daybook.serving import Actuals, ActualsResponse, PredictResponse
+from daybook.serving import ActualsResponse
 
 from .data import contract
 
 # %% ../nbs/02_service.ipynb #aa60359e
 served = serving.champion(contract)
 
-# %% ../nbs/02_service.ipynb #c26e941f
+# %% ../nbs/02_service.ipynb #fce01ec5
 @bentoml.service(name="{{cookiecutter.project}}", **serving.options())
 class Service:
     "Predicts from validated rows."
@@ -27,13 +27,13 @@ class Service:
         self.predictor = served.load()
 
     @bentoml.api(route="/predict")
-    async def predict(self, rows: served.Rows) -> PredictResponse:
+    async def predict(self, rows: served.Rows) -> served.Response:
         "One prediction for each row, in their order."
-        predictions = self.predictor.predict(rows).tolist()
-        return PredictResponse(request_id=request_id.get(), model=served.tag, predictions=predictions)
+        predictions = self.predictor.respond(rows)
+        return served.Response(request_id=request_id.get(), model=served.tag, predictions=predictions)
 
     @bentoml.api(route="/actuals")
-    async def actuals(self, actuals: Actuals) -> ActualsResponse:
+    async def actuals(self, actuals: served.Actuals) -> ActualsResponse:
         "Take the actual values of predictions; one that is sent again corrects the one before."
         return ActualsResponse(request_id=request_id.get(), accepted=len(actuals))
 

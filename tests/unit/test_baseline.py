@@ -1,0 +1,101 @@
+"""The naive baseline: what suits the contract, and a sentence that is true."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from kinds import ended, lasted, late, of, timeless, trips
+
+from daybook import example
+from daybook.baseline import Comparison, compare, naive_baseline, standard_error
+from daybook.contract import Contract
+from daybook.holdout import is_held_out
+from daybook.standard_metrics import loss
+
+
+def split(contract: Contract, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows to learn from, and rows to measure by."""
+    is_last = is_held_out(contract, frame, 10)
+    return frame[~is_last], frame[is_last]
+
+
+def test_baseline_of_a_series_is_its_last_value_at_that_weekday() -> None:
+    past, ahead = split(example.contract, example.sample(days=40))
+    baseline = naive_baseline(example.contract, past, ahead)
+    assert baseline.name == "last value of the same hour and weekday"
+    row = ahead.iloc[5]
+    same = past[(past["hour"] == row["hour"]) & (past["day"].dt.day_of_week == row["day"].day_of_week)]
+    assert baseline.predictions[5] == same["rentals"].iloc[-1]
+
+
+def test_baseline_of_rows_that_come_once_is_the_median() -> None:
+    past, ahead = split(lasted, of(lasted, trips()))
+    baseline = naive_baseline(lasted, past, ahead)
+    assert baseline.name == "median"
+    assert (baseline.predictions == past["minutes"].median()).all()
+
+
+def test_baseline_of_a_row_of_a_new_kind_is_the_median() -> None:
+    frame = example.sample(days=40)
+    past, ahead = split(example.contract, frame)
+    baseline = naive_baseline(example.contract, past[past["hour"] != 3], ahead)
+    assert set(baseline.predictions[ahead["hour"] == 3]) == {past[past["hour"] != 3]["rentals"].median()}
+
+
+def test_baseline_of_a_day_needs_the_weekday_only() -> None:
+    daily = Contract(example.LabelledRow, target="rentals", key=("day",), time="day", name="daily")
+    past, ahead = split(daily, example.sample(days=40).query("hour == 12"))
+    assert naive_baseline(daily, past, ahead).name == "last value of the same weekday"
+
+
+def test_baseline_of_yes_or_no_is_the_base_rate() -> None:
+    past, ahead = split(late, of(late, trips()))
+    baseline = naive_baseline(late, past, ahead)
+    assert baseline.name == "base rate"
+    assert baseline.predictions == pytest.approx(np.full(len(ahead), past["late"].mean()))
+    never = naive_baseline(late, past.assign(late=False), ahead)
+    assert 0 < never.predictions[0] < 0.01
+
+
+@pytest.mark.parametrize("contract", [ended, timeless], ids=["time", "no time"])
+def test_baseline_of_classes_is_the_share_of_each(contract: Contract) -> None:
+    frame = of(ended, trips())
+    shares = naive_baseline(contract, frame, frame.head(7)).predictions
+    assert shares.shape == (7, 3) and shares.sum(axis=1) == pytest.approx(1)
+    assert shares[0] == pytest.approx([(frame["ending"] == name).mean() for name in contract.classes])
+    without = naive_baseline(contract, frame[frame["ending"] != "lost"], frame).predictions
+    assert np.isfinite(loss("multiclass", contract.y_true(frame["ending"]), without)).all()
+
+
+@pytest.mark.parametrize(
+    "model, naive, margin, sentence",
+    [
+        (4.0, 5.0, 0.5, "The model beats the naive baseline by 20%: mae 4 beside 5 of the median."),
+        (4.0, 5.0, 2.0, "The model is not clearly better than the naive baseline: mae 4 .*; 20% may be chance."),
+        (5.0, 5.0, 0.0, "The model is no better than the naive baseline: mae 5 beside 5 of the median."),
+        (5.1, 5.0, 0.5, "The model is no better than the naive baseline: mae 5.1 beside 5 of the median."),
+        (6.0, 5.0, 0.5, "The model does not beat the naive baseline, it is 20% worse: mae 6 beside 5 of the median."),
+        (1.0, 0.0, 0.5, "The model does not beat the naive baseline, it is worse: mae 1 beside 0 of the median."),
+    ],
+)
+def test_comparison_says_which_is_better(model: float, naive: float, margin: float, sentence: str) -> None:
+    assert re.fullmatch(sentence, str(Comparison("mae", "median", model, naive, margin)))
+
+
+def test_comparison_of_noise_is_no_better() -> None:
+    random, frame = np.random.default_rng(0), of(late, trips(4000))
+    frame["late"] = random.random(len(frame)) < 0.3
+    past, ahead = split(late, frame)
+    baseline = naive_baseline(late, past, ahead)
+    noisy = np.clip(baseline.predictions + random.normal(0, 0.1, len(ahead)), 0.01, 0.99)
+    comparison = compare(late, ahead, noisy, baseline, lambda *pair: loss("binary", *pair), "log_loss")
+    assert not comparison.is_better
+
+
+def test_standard_error_counts_days_and_not_rows() -> None:
+    random = np.random.default_rng(0)
+    days, blocks = random.normal(0, 1, 30).repeat(24), np.arange(30).repeat(24)
+    assert standard_error(days, np.arange(len(days))) < 0.05 < 0.15 < standard_error(days, blocks)
+    assert standard_error(np.array([1.0, 3.0]), np.array([0, 0])) == 1.0
+    assert standard_error(np.array([1.0]), np.array([0])) == float("inf")

@@ -1,0 +1,92 @@
+"""Rows held out: the last days, whole days, and no row is predicted by a model that has seen it."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from kinds import ended, late, of, timeless, trips
+
+from daybook import example
+from daybook.contract import Contract
+from daybook.holdout import days_of, folds, is_held_out, out_of_fold, period
+from daybook.project import DaybookError
+
+FRAME = of(ended, trips())
+
+
+def test_period_is_from_start_until_before_end() -> None:
+    rows = period(ended, FRAME, date(2024, 1, 3), date(2024, 1, 5))
+    assert [str(day) for day in np.unique(days_of(ended, rows))] == ["2024-01-03", "2024-01-04"]
+    assert list(rows.index) == list(range(len(rows)))
+    assert len(period(ended, FRAME)) == len(FRAME)
+
+
+def test_period_without_rows_is_refused() -> None:
+    with pytest.raises(DaybookError, match="no rows from 2030-01-01 to the end: the table's days are 2024-01-01 to"):
+        period(ended, FRAME, date(2030, 1, 1))
+    with pytest.raises(DaybookError, match="trips has no time.*leave out start and end"):
+        period(timeless, FRAME, end=date(2024, 2, 1))
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_folds_are_blocks_of_whole_days(count: int) -> None:
+    fold, days = folds(ended, FRAME, count), days_of(ended, FRAME)
+    assert set(fold) == set(range(count))
+    assert (np.diff(fold) >= 0).all()
+    assert all(len(set(fold[days == day])) == 1 for day in np.unique(days))
+    assert np.bincount(fold).max() - np.bincount(fold).min() <= 20
+
+
+def test_folds_of_uneven_days_are_all_there() -> None:
+    frame = pd.concat([FRAME, *[FRAME[FRAME["day"] == "2024-01-20"]] * 20], ignore_index=True)
+    assert len(set(folds(late, frame.assign(late=True), 3))) >= 2
+
+
+def test_folds_without_time_share_out_each_class() -> None:
+    rare = FRAME.assign(ending=["lost"] * 5 + ["station"] * (len(FRAME) - 5))
+    fold = folds(timeless, rare, 5, seed=3)
+    assert sorted(fold[:5]) == [0, 1, 2, 3, 4]
+    assert (folds(timeless, rare, 5, seed=3) == fold).all()
+    assert (folds(timeless, rare, 5, seed=4) != fold).any()
+
+
+def test_holdout_is_the_last_days() -> None:
+    is_last = is_held_out(ended, FRAME, days=7)
+    assert np.unique(days_of(ended, FRAME)[is_last]).tolist() == [date(2024, 2, day) for day in range(3, 10)]
+    shuffled = FRAME.sample(frac=1, random_state=0)
+    assert set(shuffled[is_held_out(ended, shuffled, days=7)]["trip"]) == set(FRAME[is_last]["trip"])
+
+
+def test_holdout_without_time_is_a_fifth() -> None:
+    is_last = is_held_out(timeless, FRAME)
+    assert is_last.mean() == 0.2
+    assert set(FRAME[is_last]["ending"]) == set(FRAME["ending"])
+
+
+@pytest.mark.parametrize("contract, rows, days", [(ended, 400, 40), (ended, 400, 0), (ended, 0, 7), (timeless, 1, 7)])
+def test_holdout_leaves_rows_to_learn_from(contract: Contract, rows: int, days: int) -> None:
+    with pytest.raises(DaybookError, match="rows are too few to learn from if"):
+        is_held_out(contract, FRAME.head(rows), days)
+
+
+@pytest.mark.parametrize("contract", [ended, timeless], ids=["time", "no time"])
+def test_out_of_fold_model_has_not_seen_its_rows(contract: Contract) -> None:
+    frame = FRAME.sample(frac=1, random_state=1).reset_index(drop=True)
+
+    def fit(rows: pd.DataFrame) -> set[str]:
+        return set(rows["trip"])
+
+    def predict(seen: set[str], columns: dict[str, np.ndarray]) -> np.ndarray:
+        assert seen.isdisjoint(columns["trip"]) and len(seen) + len(columns["trip"]) == len(frame)
+        return np.column_stack([columns["number"], -columns["number"]])
+
+    predictions = out_of_fold(contract, frame, fit, predict)
+    assert predictions[:, 0].tolist() == frame["number"].tolist()
+    assert predictions.shape == (len(frame), 2)
+
+
+def test_out_of_fold_works_for_a_single_day() -> None:
+    day = example.sample(days=1)
+    predictions = out_of_fold(example.contract, day, example.fit, example.predict)
+    assert np.isfinite(predictions).all() and predictions.shape == (24,)

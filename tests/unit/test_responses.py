@@ -1,0 +1,93 @@
+"""What a service returns and which actuals it takes, for each kind of target."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+
+from daybook import example
+from daybook.contract import Contract
+from daybook.predictions import align, as_response, check_predictions, class_names
+from daybook.project import DaybookError
+from daybook.responses import Actuals, ClassesResponse, PredictResponse, actuals_type
+
+
+class Row(BaseModel):
+    """A row of one number."""
+
+    x: float
+
+
+def contract_of(target: Any) -> Contract:
+    """A contract with a target of a type."""
+    return Contract(create_model("LabelledRow", __base__=Row, y=(target, ...)), target="y", name="odd")
+
+
+COLOURS = contract_of(Literal["red", "green", "blue"])
+
+
+def accepts(contract: Contract, actual: Any) -> bool:
+    """Whether a service of a contract takes an actual."""
+    body = f'[{{"prediction_id": "r:0", "actual": {actual}}}]'
+    try:
+        return bool(TypeAdapter(actuals_type(contract)).validate_json(body))
+    except ValidationError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("target", "taken", "refused"),
+    [
+        (float, ["3", "2.5", "-1e9"], ['"red"', "null", "NaN"]),
+        (bool, ["0", "1", "true", "0.5"], ['"late"', "null"]),
+        (Literal["red", "blue"], ['"red"', '"blue"'], ['"Red"', '"green"', "0", "null", '""']),
+        (Literal[1, 2, 3], ["1", "3"], ["4", "1.5", '"1"', "null"]),
+    ],
+)
+def test_actuals_are_values_of_the_target(target: Any, taken: list[str], refused: list[str]) -> None:
+    contract = contract_of(target)
+    assert all(accepts(contract, actual) for actual in taken)
+    assert not any(accepts(contract, actual) for actual in refused)
+
+
+def test_actuals_of_numbers_are_as_they_were() -> None:
+    assert actuals_type(example.contract) is Actuals
+    assert list(PredictResponse.model_fields) == list(ClassesResponse.model_fields)
+
+
+def test_actuals_twice_are_refused_for_classes_too() -> None:
+    sent = [{"prediction_id": "r:0", "actual": "red"}] * 2
+    with pytest.raises(ValidationError, match="more than one actual for r:0"):
+        TypeAdapter(actuals_type(COLOURS)).validate_python(sent)
+
+
+def test_schema_of_actuals_lists_the_classes() -> None:
+    schema = TypeAdapter(actuals_type(COLOURS)).json_schema()
+    actual = schema["$defs"]["Actual"]["properties"]["actual"]
+    assert actual["enum"] == ["red", "green", "blue"] and actual["description"] == "the value that turned out"
+
+
+def test_response_names_classes_by_texts() -> None:
+    stars = contract_of(Literal[1, 2])
+    assert class_names(stars) == ["1", "2"]
+    assert as_response(stars, np.array([[0.25, 0.75]])) == [{"1": 0.25, "2": 0.75}]
+    assert as_response(example.contract, np.array([0.25])) == [0.25]
+
+
+@pytest.mark.parametrize("values", [[[0.2, 0.2, 0.2]], [[1.0, 0.5, -0.5]], [[np.nan, 0.5, 0.5]], [[1.0, 0.0]], [1.0]])
+def test_check_predictions_refuses_what_are_no_probabilities(values: list) -> None:
+    with pytest.raises(DaybookError, match="predict returned"):
+        check_predictions(values, 1, 3)
+
+
+def test_check_predictions_takes_probabilities_of_32_bits() -> None:
+    values = np.random.default_rng(0).dirichlet(np.ones(20), 1000).astype(np.float32)
+    assert check_predictions(values, 1000, 20).dtype == np.float32
+
+
+def test_align_puts_classes_into_the_order_of_today() -> None:
+    older = contract_of(Literal["blue", "black", "red"])
+    assert align(np.array([[0.5, 0.3, 0.2]]), older, COLOURS).tolist() == [[0.2, 0.0, 0.5]]
+    with pytest.raises(DaybookError, match="the target y is multiclass now, and a model was made when it was regress"):
+        align(np.array([0.5]), contract_of(float), COLOURS)

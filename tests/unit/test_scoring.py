@@ -1,0 +1,116 @@
+"""A table is scored once, whatever happens, and its predictions are logged."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from daybook import example, models, scoring
+from daybook.log import Log
+from daybook.project import DaybookError
+from daybook.score_output import parts
+from daybook.validation import ContractError
+
+
+@pytest.fixture
+def tag(demand: Path) -> str:
+    """A small model."""
+    return example.save(example.sample(days=20))
+
+
+@pytest.fixture
+def week(demand: Path) -> pd.DataFrame:
+    """Rows that it has not seen, in the names of their table, and without the target."""
+    return example.sample(days=27).tail(7 * 24).drop(columns="rentals").reset_index(drop=True)
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.parquet", "folder/out.parquet", "memory://bucket/out.parquet"])
+def test_score_writes_what_the_model_predicts_and_logs_it(tag: str, week: pd.DataFrame, output: str) -> None:
+    week.to_csv("week.csv", index=False)
+    log = Log(example.contract)
+    done = scoring.score(log, tag, "week.csv", output, size=50)
+    assert done == scoring.Score(parts=1, rows=168, logged=168)
+    expected = models.load(tag).predict(week)
+    assert scoring.predicted("week.csv", output).tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+    logged = log.predictions().order("day, hour").project("prediction, version").df()
+    assert logged["prediction"].tolist() == expected.tolist()
+    assert set(logged["version"]) == {tag.partition(":")[2]}
+
+
+def test_score_twice_counts_once(tag: str, week: pd.DataFrame) -> None:
+    week.to_parquet("week.parquet")
+    log = Log(example.contract)
+    first = scoring.score(log, tag, "week.parquet", "one.parquet", size=50)
+    again = scoring.score(log, tag, "week.parquet", "two.parquet", size=50)
+    assert (first.logged, again.logged, again.rows, len(log.predictions())) == (168, 0, 168, 168)
+    assert pq.read_table("one.parquet").equals(pq.read_table("two.parquet"))
+
+
+def test_score_that_was_killed_goes_on_where_it_stopped(
+    tag: str, week: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    week.to_parquet("week.parquet")
+    log, backfill, calls = Log(example.contract), Log.backfill, []
+
+    def dies(self: Log, *args: object, **options: object) -> str:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return backfill(self, *args, **options)
+
+    monkeypatch.setattr(Log, "backfill", dies)
+    with pytest.raises(KeyboardInterrupt):
+        scoring.score(log, tag, "week.parquet", "out.parquet", size=50)
+    assert not Path("out.parquet").exists() and not list(Path().glob("*.part"))
+    monkeypatch.setattr(Log, "backfill", backfill)
+    assert scoring.score(log, tag, "week.parquet", "out.parquet", size=50).logged == 168 - 2 * 50
+    assert len(log.predictions()) == 168
+
+
+def test_score_sets_rows_aside_that_break_the_contract(tag: str, week: pd.DataFrame) -> None:
+    week.assign(hour=week["hour"].where(week.index != 60, 99)).to_parquet("week.parquet")
+    log = Log(example.contract)
+    done = scoring.score(log, tag, "week.parquet", "out.parquet", size=50)
+    assert (done.rows, done.rejected, len(log.predictions())) == (167, 1, 167)
+    [row] = pd.read_csv("out.rejected.csv").to_dict("records")
+    assert row["hour"] == 99 and row["reason"] == "hour: input should be less than or equal to 23"
+    week.to_parquet("week.parquet")
+    scoring.score(log, tag, "week.parquet", "out.parquet", size=50)
+    assert not Path("out.rejected.csv").exists()
+
+
+def test_score_of_nothing_but_broken_rows_writes_an_empty_table(tag: str, week: pd.DataFrame) -> None:
+    week.assign(hour=99).to_parquet("week.parquet")
+    done = scoring.score(Log(example.contract), tag, "week.parquet", "out.parquet")
+    assert (done.rows, done.rejected, len(pd.read_parquet("out.parquet"))) == (0, 168, 0)
+
+
+def test_score_of_parts_gives_each_a_file(tag: str, week: pd.DataFrame) -> None:
+    Path("weeks").mkdir()
+    week.head(100).to_parquet("weeks/a.2024.parquet")
+    week.tail(68).to_csv("weeks/b.csv.gz", index=False)
+    Path("weeks/_SUCCESS").touch()
+    done = scoring.score(Log(example.contract), tag, "weeks", "out")
+    assert done == scoring.Score(parts=2, rows=168, logged=168)
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.2024.parquet", "b.parquet"]
+
+
+def test_score_refuses_what_cannot_be_scored(tag: str, week: pd.DataFrame) -> None:
+    week.drop(columns="hour").to_parquet("short.parquet")
+    log = Log(example.contract)
+    for source, reason in (("short.parquet", "hour"), ("absent.parquet", "absent.parquet")):
+        with pytest.raises(DaybookError, match=reason):
+            scoring.score(log, tag, source, "out.parquet")
+    week.head(0).to_parquet("empty.parquet")
+    with pytest.raises(ContractError, match="no rows"):
+        scoring.score(log, tag, "empty.parquet", "out.parquet")
+    assert not Path("out.parquet").exists() and not len(log.predictions())
+
+
+def test_parts_refuses_two_files_of_one_output(demand: Path) -> None:
+    Path("weeks").mkdir()
+    for name in ("a.csv", "a.parquet"):
+        Path("weeks", name).touch()
+    with pytest.raises(DaybookError, match="differ only in their ending"):
+        parts("weeks", "out")

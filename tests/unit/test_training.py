@@ -1,0 +1,76 @@
+"""A model of any contract: saved with its encoder and without `TRUSTED`, and pictures for each task."""
+
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from kinds import ended, lasted, late, of, timeless, trips
+from small_models import FRAME, notebook, save
+
+from daybook import models
+from daybook.contract import Contract
+from daybook.example import contract
+from daybook.training_report import confusion, draw_importance, draw_predictions, importance
+
+matplotlib.use("agg")
+TRAIN = """
+from daybook.encoder import Encoder
+from daybook.example import contract, evaluate, loss
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+
+def fit(frame, columns):
+    encoder = Encoder(contract).fit(columns)
+    trees = HistGradientBoostingRegressor(max_iter=5).fit(encoder.transform(columns), frame["rentals"])
+    return {"encoder": encoder, "trees": trees}
+
+
+def predict(estimator, columns):
+    return estimator["trees"].predict(estimator["encoder"].transform(columns))
+"""
+
+
+def test_save_trusts_the_encoder_and_its_trees(demand: Path) -> None:
+    tag = save(TRAIN)
+    cells, columns = notebook(TRAIN), contract.arrays(FRAME)
+    model = models.load(tag)
+    np.testing.assert_array_equal(model.predict(FRAME), cells.predict(cells.fit(FRAME, columns), columns))
+    assert model.estimator["encoder"].names == ["day_weekday", "day_month", "hour", "temp", "weather", "holiday"]
+
+
+@pytest.mark.parametrize("contract", [lasted, late, ended, timeless], ids=["number", "yes or no", "classes", "no time"])
+def test_predictions_are_drawn_for_each_task(contract: Contract) -> None:
+    frame, random = of(contract, trips()), np.random.default_rng(0)
+    k = len(contract.classes)
+    draw_predictions(contract, frame, random.dirichlet(np.ones(k), len(frame)) if k else random.random(len(frame)))
+    left, right = plt.gcf().axes
+    assert left.get_title() and right.get_title()
+    plt.close("all")
+
+
+def test_predictions_of_a_single_row_are_drawn() -> None:
+    for each, y_pred in ((lasted, np.ones(1)), (late, np.ones(1)), (ended, np.full((1, 3), 1 / 3))):
+        draw_predictions(each, of(each, trips()).head(1), y_pred)
+    plt.close("all")
+
+
+def test_confusion_counts_rows_by_actual_and_most_probable_class() -> None:
+    counts = confusion(np.array([0.0, 1.0, 1.0]), np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]]))
+    assert counts.tolist() == [[1, 0], [1, 1]]
+
+
+def test_importance_finds_the_field_that_decides() -> None:
+    frame = of(lasted, trips())
+
+    def predict(columns: dict[str, np.ndarray]) -> np.ndarray:
+        return np.nan_to_num(columns["weight"]) * 3
+
+    rises = importance(lasted, frame, predict, lambda y_true, y_pred: np.abs(y_pred - y_true))
+    assert rises.index[0] == "weight" and rises.iloc[0] > 1
+    assert (rises.drop("weight") == 0).all() and set(rises.index) == set(lasted.fields)
+    few = importance(lasted, frame, predict, lambda y_true, y_pred: np.abs(y_pred - y_true), most_rows=50)
+    assert few.index[0] == "weight"
+    draw_importance(rises, "mae")
+    plt.close("all")
