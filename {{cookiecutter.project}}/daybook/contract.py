@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['harden', 'Contract', 'Actual', 'each_once']
 
-# %% ../../nbs/04_contract.ipynb #851881fa
+# %% ../../nbs/04_contract.ipynb #2ae72f84
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
@@ -25,10 +25,19 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-# %% ../../nbs/04_contract.ipynb #ba8c04b8
+# %% ../../nbs/04_contract.ipynb #73f6f0db
+def _constraints(annotation: Any) -> set[type]:
+    "Types of the constraints that are written inside an annotation, as in `Annotated[int, Ge(1)] | None`."
+    if get_origin(annotation) is None:
+        return set()
+    notes = getattr(annotation, "__metadata__", ())
+    nested = [each for note in notes for each in (note.metadata if isinstance(note, FieldInfo) else [note])]
+    return {type(each) for each in nested}.union(*map(_constraints, get_args(annotation)))
+
+
 def _bounded(info: FieldInfo) -> FieldInfo:
     "A field of integers, within 64 bits."
-    found = {type(constraint) for constraint in info.metadata}
+    found = {type(constraint) for constraint in info.metadata} | _constraints(info.annotation)
     result = copy(info)
     result.metadata = [*info.metadata]
     result.metadata += [] if found & {Ge, Gt} else [Ge(-(2**63))]
