@@ -8,7 +8,7 @@ PROJECT ?= build/bike-demand
 # The library where it lies, in the environment of a baked project; its bytecode goes elsewhere, so that none is baked.
 LIBRARY := build/library/bike-demand/.venv/bin
 IN_LIBRARY := PATH="$(CURDIR)/$(LIBRARY):$$PATH" PYTHONPATH="$(CURDIR)/{{cookiecutter.project}}" \
-	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" BENTOML_DO_NOT_TRACK=true OMP_WAIT_POLICY=passive
+	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" BENTOML_DO_NOT_TRACK=true OMP_NUM_THREADS=1
 SOURCES := hooks tests tools benchmarks nbs
 
 .PHONY: demo test test-all lint unit chapters export bench figures reference pictures project sync clean
@@ -27,7 +27,7 @@ lint: build/env/ready
 	$(RUN) -m ruff format --check $(SOURCES)
 
 unit: build/library/ready ## the library, imported
-	$(IN_LIBRARY) pytest -p no:cacheprovider tests/unit $(UNIT_ARGS)
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=2 --dist=loadfile tests/unit $(UNIT_ARGS)
 
 chapters: build/library/ready ## the library's chapters, run
 	$(IN_LIBRARY) nbdev-test --n-workers 2

@@ -139,10 +139,11 @@ def install(project: Path, *args: str, python: str = sys.executable) -> Path:
 
 
 def library(folder: Path) -> None:
-    """An environment in which the library's chapters and tests run where they lie: a project's, with hypothesis."""
+    """An environment in which the library's chapters and tests run where they lie: a project's, with what tests it."""
     shutil.rmtree(folder, ignore_errors=True)
     python = install(bake(folder), "--all-extras") / "python"
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "hypothesis>=6.100,<7"]
+    tools = ["hypothesis>=6.100,<7", "pytest-xdist>=3.6,<4"]
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, *tools]
     subprocess.run(command, env=environment(), check=True)
 
 

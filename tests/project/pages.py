@@ -1,6 +1,5 @@
-"""The commands of the documentation, and the chapters that it says how to edit."""
+"""The commands of the documentation, and the code that it says how to edit."""
 
-import difflib
 import os
 import re
 import subprocess
@@ -11,10 +10,15 @@ import nbformat
 from template import ROOT, copy_of_the_template, environment
 
 
+def blocks_of(page: str, language: str) -> list[str]:
+    """The blocks of a page that are in a language."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
 def commands(page: str) -> list[str]:
     """The commands of a page, a text for each block."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return blocks_of(page, "sh")
 
 
 def run_blocks(blocks: list[str], folder: Path) -> str:
@@ -37,41 +41,9 @@ def run_blocks(blocks: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def subject(cell: str) -> str:
-    """What tells a code cell from the others of its chapter: the first name that it defines, or its first word."""
-    if defined := re.search(r"^(?:def|class) (\w+)", cell, re.MULTILINE):
-        return defined[0]
-    if cell.startswith("#| export\n") and re.search(r"^(from|import) ", cell, re.MULTILINE):
-        return "imports"
-    return "plot" if "plt.subplots" in cell else re.search(r"^\w+", cell, re.MULTILINE)[0]
-
-
-def edit_chapter(path: Path, blocks: list[str]) -> int:
-    """Put blocks in the place of the cells that do the same, delete other plots; returns the lines of code changed."""
+def edit_chapter(path: Path, old: str, new: str) -> None:
+    """Replace what a pattern matches, once in the code of a chapter."""
     notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    before, new = "\n".join(cell.source for cell in code), {subject(block): block for block in blocks}
-    assert len(new) == len(blocks)
-    for cell in code:
-        kind = subject(cell.source) if not cell.source.startswith("#| default_exp") else ""
-        if kind in new:
-            cell.source = new.pop(kind)
-        elif kind in ("plot", "def uci"):
-            cell.source = ""
-    assert not new, f"no cell of {path} is about {', '.join(new)}"
-    notebook.cells = [cell for cell in notebook.cells if cell.source]
+    [cell] = [cell for cell in notebook.cells if cell.cell_type == "code" and re.search(old, cell.source)]
+    cell.source = re.sub(old, lambda _: new.rstrip("\n"), cell.source)
     nbformat.write(notebook, path)
-    after = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    changes = difflib.ndiff(before.splitlines(), after.splitlines())
-    return sum(line.startswith("+ ") and line != "+ " for line in changes)
-
-
-def move_in_houses(folder: str | Path) -> int:
-    """Do to a project's chapters what the page about your data says; returns the lines of code that are new."""
-    page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
-    _, data, train, *_ = re.split(r"^## ", page, flags=re.MULTILINE)
-    lines = 0
-    for name, text in (("00_data", data), ("01_train", train)):
-        blocks = [block.rstrip() for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
-        lines += edit_chapter(Path(folder, "nbs", f"{name}.ipynb"), blocks)
-    return lines

@@ -1,15 +1,15 @@
 """The commands of the documentation run as they are written."""
 
+import csv
 import json
 import re
-import shlex
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
-from helpers import settle
-from pages import commands, move_in_houses, run_blocks
-from template import ROOT, bake
+from helpers import last_run, settle
+from pages import blocks_of, commands, edit_chapter, run_blocks
+from template import AUTHOR, ROOT, bake
 
 
 def test_start_page_runs(tmp_path: Path) -> None:
@@ -38,43 +38,56 @@ def test_lane_pages_run(lane: str, tmp_path: Path) -> None:
         assert re.search(line, output, re.MULTILINE), f"{line} is not in\n{output}"
 
 
-@pytest.mark.long
-def test_guide_runs(tmp_path: Path) -> None:
-    blocks = commands("guide.md")
-    edit = next(number for number, block in enumerate(blocks) if "nbdev-export" in block)
-    folders = [str(ROOT / "tools"), str(ROOT / "tests" / "project")]
-    call = f"import sys; sys.path[:0] = {folders}; import pages; pages.move_in_houses('.')"
-    blocks.insert(edit, f"{shlex.join([sys.executable, '-c', call])}\n")
-    output = run_blocks(blocks, tmp_path)
-    project = tmp_path / "bike-demand"
-    runs = sorted((path.parent.parent.name, path) for path in project.glob("runs/*/*/run.json"))
-    assert [job for job, _ in runs] == ["backtest"] * 2 + ["drift"] + ["promote"] * 2 + ["train"] * 3
-    decisions = [json.loads(path.with_name("decision.json").read_bytes()) for job, path in runs if job == "backtest"]
-    assert all(decision["in_service"] > 1.5 * decision["when_made"] for decision in decisions)
-    assert decisions[1]["verdict"] == "promote" and decisions[0]["retrain"]["command"] in output
-    retrain = decisions[0]["retrain"]
-    assert f"-p start={retrain['starts'][1]} -p end={retrain['end']}" in blocks[-1], "the proposal is trained"
-    champion = json.loads((project / "champion.json").read_bytes())
-    assert champion["model"] == decisions[1]["comparison"]["candidate"] and champion["previous"]
-    assert re.search(r"^moved +0$", output, re.MULTILINE) and re.search(r"^182$", output, re.MULTILINE)
+def test_your_data_page_runs(tmp_path: Path) -> None:
+    blocks = commands("your-data.md")
+    assert len(blocks) > 9 and blocks[0] in commands("start.md"), "the start page types the first block"
+    name = "git config --global user.name Ada\ngit config --global user.email ada@example.com\n"
+    output = run_blocks([name, *blocks[1:]], tmp_path)
+    project = tmp_path / "shop-sales"
+    runs = {path.parent.parent.name: json.loads(path.read_bytes()) for path in project.glob("runs/*/*/run.json")}
+    jobs = ("train", "promote", "score", "backtest", "drift")
+    assert {job: run["status"] for job, run in runs.items()} == dict.fromkeys(jobs, "done")
+    metrics = {job: run["metrics"] for job, run in runs.items()}
+    assert metrics["train"]["mae"] < 0.7 * metrics["train"]["baseline_mae"]
+    assert metrics["score"]["rows"] == 186 and metrics["score"]["rejected"] == 0
+    assert metrics["backtest"]["mae_in_service"] < metrics["backtest"]["mae_when_made"]
+    for line in (
+        r"day \+ shop is the key\. Nothing is written yet",
+        r'^\{"request_id":"\w+","model":"shop_sales:\w+","predictions":\[\d+\.\d+\]\}',
+        r'^2026-01-01,"Harbour",false,false,true,"\w+:0",\d+',
+        r"^ +shop: .*row 0 \(Harbor\), row 6 \(Harbor\)",
+        r"sqlite:///shops\.db: 2,190 rows, 3 columns",
+    ):
+        assert re.search(line, output, re.MULTILINE), f"{line} is not in\n{output}"
+    module = (project / "shop_sales" / "data.py").read_text(encoding="utf-8")
+    assert blocks_of("your-data.md", "python")[0] in module, "the page shows the chapter as it is written"
 
 
 @pytest.mark.long
-def test_tour_of_other_data_after_editing_two_chapters(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
-    project = settle(bake(tmp_path / "houses"), tmp_path / "settings")
-    assert f"In the example {move_in_houses(project.root)} lines of code" in page
-    for command in re.findall(r"^uv run (.*)$", page.split("## See that it holds")[1], re.MULTILINE)[:7]:
-        project.run(*command.split())
+def test_your_data_page_says_how_to_edit_the_model(tmp_path: Path) -> None:
+    project = settle(bake(tmp_path / "shops", project="shop-sales"), tmp_path / "settings")
+    for name in ("sales.csv", "january.csv"):
+        shutil.copy(ROOT / "docs" / "example" / name, project.root)
+    project.run("daybook", "adopt", "sales.csv", *"--target sales --time day --key day --key shop".split())
     changed = {line[3:] for line in project.status().splitlines()}
-    assert {name for name in changed if not name.startswith("nbs/")} == {
-        f"bike_demand/{name}.py" for name in ("data", "model")
-    }
-    project.run("daybook", "run", "tour")
-    [run] = (project.root / "runs" / "tour").glob("*/run.json")
-    metrics = json.loads(run.read_bytes())["metrics"]
-    assert metrics["answered"] == metrics["logged"] > 2900 and metrics["promoted"] >= 1
-    assert metrics["loop_mae"] < 0.8 * metrics["frozen_mae"]
+    assert changed == {"data/", "nbs/00_data.ipynb", "shop_sales/data.py"}
+    _, closed, loss = blocks_of("your-data.md", "python")
+    edit_chapter(project.root / "nbs" / "01_train.ipynb", r" +return trees\.predict\(matrix\)", closed)
+    edit_chapter(project.root / "nbs" / "01_train.ipynb", r"(?s)def loss.*", loss)
+    project.run("nbdev-export")
+    project.git("add", "--all")
+    project.git(*AUTHOR, "commit", "--quiet", "--message=adopted")
+    for command in ("ruff check", "ruff format --check", "nbdev-test", "pytest"):
+        project.run(*command.split())
+    for job in ("tour", "train"):
+        project.run("daybook", "run", job)
+    assert next(iter(last_run(project, "train")[1]["metrics"])) == "euros"
+    metrics = last_run(project, "tour")[1]["metrics"]
+    assert metrics["answered"] == metrics["logged"] > 700
+    project.run("daybook", "run", "score", "-p", "source=january.csv", "-p", "output=forecast.csv")
+    forecast = csv.DictReader((project.root / "forecast.csv").read_text(encoding="utf-8").splitlines())
+    assert {float(row["prediction"]) for row in forecast if row["open"] == "false"} == {0}
+    assert not project.status()
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))

@@ -17,6 +17,7 @@ import duckdb
 import pytest
 from pydantic import BaseModel
 
+from daybook.adoption import adopt
 from daybook.contract import Contract
 from daybook.project import DaybookError
 from daybook.reading import batches, read
@@ -175,3 +176,15 @@ def test_read_query_without_rows_or_database_is_one_sentence(sqlite: str) -> Non
         read(CONTRACT, "SELECT * FROM orders")
     with pytest.raises(DaybookError, match="there is no database"):
         read(CONTRACT, "SELECT 1 AS a", database="sqlite:///none.db")
+
+
+def test_adopt_takes_a_query_to_postgres_and_keeps_no_password(
+    postgres: str, demand: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres)  # where the written chapter finds the password
+    adopt("SELECT * FROM orders", target="late", time="day", key="number", database=postgres, force=True)
+    written = (demand / "demand" / "data.py").read_text()
+    assert "SELECT * FROM orders" in written and "ann@127.0.0.1" in written and "ss%2F" not in written and PASSWORD not in written
+    made = {}
+    exec(written, made)
+    assert made["load"]()["zip"].tolist() == ["NA", "01067"]

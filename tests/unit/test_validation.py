@@ -201,6 +201,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
             validate(CONTRACT, twice)
 
 
-def test_optional_integers_that_floats_would_round_are_refused() -> None:
-    with pytest.raises(ContractError, match="tries: is too long for an integer that may be missing"):
-        validate(CONTRACT, table(tries=pd.Series([2**53 + 1, None, 1], dtype="Int64")))
+def test_optional_integers_that_floats_would_round_are_exact() -> None:
+    checked = validate(CONTRACT, table(tries=pd.Series([2**53 + 1, None, 1], dtype="Int64")))
+    assert checked["tries"].tolist() == [2**53 + 1, pd.NA, 1]
+    assert np.isnan(CONTRACT.arrays(checked)["tries"][1])

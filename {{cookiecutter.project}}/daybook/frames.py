@@ -80,7 +80,13 @@ def _is_mostly_distinct(array: pa.ChunkedArray) -> bool:
     start = array[:10_000]
     return len(start) == 10_000 and pc.count_distinct(start).as_py() > 5_000
 
-# %% ../../nbs/05_frames.ipynb #732d38f2
+# %% ../../nbs/05_frames.ipynb #868aede2
+def _is_long(array: pa.ChunkedArray) -> bool:
+    "Whether some integers have more digits than float64 holds."
+    bounds = pc.min_max(array).as_py()
+    return bounds["max"] is not None and max(bounds["max"], -bounds["min"]) > 2**53
+
+
 def to_series(field: RowField, array: pa.ChunkedArray) -> pd.Series:
     "Values of a field's own type as a column of a frame."
     if field.kind == "text":
@@ -94,6 +100,8 @@ def to_series(field: RowField, array: pa.ChunkedArray) -> pd.Series:
         series = pd.Series(times, dtype="datetime64[us]")
         return series.dt.tz_localize("UTC") if field.type is datetime else series
     dtype = {int: np.int64, bool: np.bool_}.get(field.type, np.float64)
+    if field.is_optional and field.type is int and _is_long(array):
+        return pd.Series(array.to_pandas(integer_object_nulls=True), dtype="Int64")
     if field.is_optional or dtype is np.float64:
         array, dtype = array.cast(pa.int8()) if pa.types.is_boolean(array.type) else array, np.float64
         array = array.cast(pa.float64(), safe=False).fill_null(np.nan)

@@ -148,19 +148,7 @@ def _bad_rows(self: Rules, array: pa.ChunkedArray) -> np.ndarray:
     bad = [pc.invert(pc.fill_null(test, True)).to_numpy() for test in tests]
     return np.logical_or.reduce(bad).nonzero()[0]
 
-# %% ../../nbs/05_rules.ipynb #3f5f9788
-@patch
-def _too_long(self: Rules, array: pa.ChunkedArray) -> Faults:
-    "Integers that a column of floating-point numbers would round."
-    if self.field.type is not int or not self.field.is_optional:
-        return {}
-    bounds = pc.min_max(array).as_py()
-    if bounds["max"] is None or max(bounds["max"], -bounds["min"]) <= 2**53:
-        return {}
-    long = pc.or_(pc.greater(array, 2**53), pc.less(array, -(2**53))).fill_null(False).to_numpy()
-    return {"is too long for an integer that may be missing: make the field a str": long.nonzero()[0]}
-
-
+# %% ../../nbs/05_rules.ipynb #449c96da
 @patch
 def _without_gaps(
     self: Rules,
@@ -170,7 +158,7 @@ def _without_gaps(
     "Missing values become the default, or break a rule, unless they may be missing."
     field = self.field
     if field.is_optional or not array.null_count:
-        return array, self._too_long(array)
+        return array, {}
     if field.default is not None:
         return array.fill_null(typed(field, [field.default])[0]), {}
     gaps = pc.is_null(array).to_numpy()
