@@ -159,7 +159,7 @@ def sqlite(tmp_path: Path) -> str:
 def test_read_query_to_sqlite_by_the_contract(sqlite: str) -> None:
     frame = read(CONTRACT, "\n  select * from orders", database=sqlite)
     assert frame["number"].tolist() == [7, 2**63 - 1]
-    assert frame["zip"].tolist() == [None, "01067"]  # it says that NA is missing
+    assert frame["zip"].tolist() == ["NA", "01067"]
     assert frame["price"].fillna(-1).tolist() == [-1, 1.1]
     assert [len(good) for good, _ in batches(CONTRACT, "SELECT * FROM orders", size=1, database=sqlite)] == [1, 1]
 
