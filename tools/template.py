@@ -32,8 +32,8 @@ def bake(folder: Path, **answers: str) -> Path:
     """Generate a project below `folder` without asking; raises cookiecutter's errors."""
     folder.mkdir(parents=True, exist_ok=True)
     project = cookiecutter(str(ROOT), no_input=True, output_dir=str(folder), extra_context=answers, default_config=True)
-    for leftover in Path(project, "daybook").glob("__pycache__"):  # of whoever imported the library where it lies
-        shutil.rmtree(leftover)
+    for name in ("__pycache__", ".ruff_cache"):  # of whoever used the library where it lies
+        shutil.rmtree(Path(project, "daybook", name), ignore_errors=True)
     Path(project, "daybook", "_modidx.py").unlink(missing_ok=True)
     return Path(project)
 
