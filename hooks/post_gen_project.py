@@ -5,8 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-# Git must not see another repository: not one that a git hook or a shell names, not one that the project lies in.
-environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(Path.cwd().parent)}
+environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(Path.cwd().parent)}  # git must see no repository around it
 
 
 def git(*args: str) -> bytes:
@@ -31,5 +30,6 @@ if git("config", "user.name") and git("config", "user.email") and git("init", "-
     git("add", "--all")
     git("commit", "--no-verify", "--no-gpg-sign", "--message=Start the project")
 print("""cd {{cookiecutter.project}} && uv sync    (or: python -m venv .venv, then .venv/bin/pip install -e ".[dev]")
-uv run daybook run tour          simulates a year in production, in some minutes
-uv run jupyter lab               opens the notebooks; README.md says which are yours""")
+uv run daybook run tour               simulates a year in production, in some minutes
+uv run daybook adopt your-table.csv   looks at a table of yours, and says how to make it the project's own
+uv run jupyter lab                    opens the notebooks; README.md says which are yours""")

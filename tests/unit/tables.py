@@ -1,12 +1,28 @@
 """Small tables for the tests of `daybook adopt`."""
 
+import subprocess
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from daybook.profile import Column, Profile
 from daybook.sources import open_source
+
+CONFIGURATION = """[project]
+name = "shop"
+[tool.nbdev]
+lib_path = "{package}"
+allowed_cell_metadata_keys = ["tags"]
+put_version_in_init = false
+update_pyproject = false
+[tool.ruff]
+line-length = 120
+[tool.ruff.lint]
+select = ["B", "E", "F", "I", "SIM", "UP", "W"]
+"""
 
 
 def orders(rows: int = 400) -> pd.DataFrame:
@@ -37,3 +53,21 @@ def profile(frame: pd.DataFrame, name: str = "orders.csv", formats: dict[str, st
 def column(values: Sequence[object], name: str = "x") -> Column:
     """The profile of one column."""
     return profile(pd.DataFrame({name: list(values)})).columns[name]
+
+
+def git(*args: str) -> None:
+    """Call git, as somebody."""
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.de", *args], check=True, capture_output=True)
+
+
+def project(folder: Path) -> str:
+    """Make a project with a table and an empty chapter, and no repository; returns the name of its package."""
+    package = f"shop_{uuid.uuid4().hex[:8]}"
+    for each in ("nbs", package):
+        (folder / each).mkdir()
+    (folder / "champion.json").write_text("{}")
+    (folder / "pyproject.toml").write_text(CONFIGURATION.format(package=package))
+    (folder / "nbs" / "00_data.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    (folder / package / "__init__.py").touch()
+    orders().to_csv(folder / "orders.csv", index=False)
+    return package

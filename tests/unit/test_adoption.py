@@ -11,48 +11,25 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tables import orders
+from tables import git, orders, project
 
 from daybook import adoption
-from daybook.adoption import adopt, difference, look
+from daybook.adoption import adopt, look
 from daybook.adoption_view import as_html, as_text
-from daybook.adoption_words import call, command
+from daybook.adoption_words import calls, commands
 from daybook.cli import main
 from daybook.project import DaybookError
 from daybook.reading import read
+from daybook.replacement import difference
 
-CONFIGURATION = """[project]
-name = "shop"
-[tool.nbdev]
-lib_path = "{package}"
-allowed_cell_metadata_keys = ["tags"]
-put_version_in_init = false
-update_pyproject = false
-[tool.ruff]
-line-length = 120
-[tool.ruff.lint]
-select = ["B", "E", "F", "I", "SIM", "UP", "W"]
-"""
 BEFORE = 'class Row(BaseModel):\n    day: date\n    size: int = Field(ge=0)\n\ncontract = Contract(Row, target="y")\n'
 
 
-def git(*args: str) -> None:
-    """Call git, as somebody."""
-    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.de", *args], check=True, capture_output=True)
-
-
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a table and a committed chapter, in which the test runs."""
-    package = f"shop_{abs(hash(request.node.name)) % 10**8}"
-    for folder in ("nbs", package):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "champion.json").write_text("{}")
-    (tmp_path / "pyproject.toml").write_text(CONFIGURATION.format(package=package))
-    (tmp_path / "nbs" / "00_data.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    (tmp_path / package / "__init__.py").touch()
+    package = project(tmp_path)
     (tmp_path / package / "data.py").write_text(BEFORE)
-    orders().to_csv(tmp_path / "orders.csv", index=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     git("init")
@@ -90,8 +67,8 @@ def status() -> list[str]:
 def test_look_writes_nothing(shop: Path) -> None:
     found = look("orders.csv")
     assert (status(), found.written) == ([], [])
-    assert command(found) == "daybook adopt orders.csv --target late --time day --key 'Order ID'"
-    assert call(found) == "adopt('orders.csv', target='late', time='day', key=['Order ID'])"
+    assert commands(found) == ["daybook adopt orders.csv --target late --time day --key 'Order ID'"]
+    assert calls(found) == ["adopt('orders.csv', target='late', time='day', key=['Order ID'])"]
 
 
 def test_adopt_writes_chapter_module_and_sample(shop: Path, module: Callable) -> None:

@@ -134,3 +134,12 @@ def test_labels_may_be_a_query(tmp_path: Path) -> None:
     assert read_labels("SELECT * FROM labels", contract, TYPES, database=url).project("hour, actual").fetchall() == [
         (8, 6)
     ]
+
+
+def test_labelled_asks_the_database_of_the_environment(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        table().to_sql("labels", connection, index=False)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
+    assert actuals(log, "SELECT * FROM labels") == [None, 6, None]

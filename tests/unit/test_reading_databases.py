@@ -189,3 +189,11 @@ def test_adopt_takes_a_query_to_postgres_and_keeps_no_password(
     made = {}
     exec(written, made)
     assert made["load"]()["zip"].tolist() == [None, "01067"]  # it says that NA is missing
+
+
+def test_read_asks_the_database_of_the_environment(sqlite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", sqlite)
+    assert len(read(CONTRACT, "SELECT * FROM orders")) == 2
+    assert sum(len(good) for good, _ in batches(CONTRACT, "SELECT * FROM orders")) == 2
+    with pytest.raises(DaybookError, match="there is no database none.db"):
+        read(CONTRACT, "SELECT * FROM orders", database="sqlite:///none.db")

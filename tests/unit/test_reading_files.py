@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
+from daybook.contract import Contract
 from daybook.project import DaybookError
+from daybook.reading import read
 from daybook.sources import Source, open_source
 
 
@@ -171,3 +174,25 @@ def test_open_source_of_urls(tmp_path: Path, server: str) -> None:
 def test_open_source_of_a_frame_with_objects_of_several_types() -> None:
     frame = pd.DataFrame({"day": ["2024-01-01", pd.Timestamp("2024-01-02")], 7: [1, "x"]}, index=[5, 5])
     assert cells(open_source(frame)) == [("day", "7"), ("2024-01-01", "1"), ("2024-01-02 00:00:00", "x")]
+
+
+def test_open_source_takes_a_part_of_a_source_as_texts(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("zip;price;late\n01067;1,5;\n00999;2;1\n")
+    orders = open_source(tmp_path / "orders.csv")
+    part = open_source(orders.filter("late != ''"))
+    assert cells(part) == [("zip", "price", "late"), ("00999", "2", "1")]
+    assert part.is_text and part.decimal == "," and open_source(orders) is orders
+
+
+def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:
+    class Order(BaseModel):
+        zip: str
+        price: float
+
+    class LabelledOrder(Order):
+        late: bool
+
+    (tmp_path / "orders.csv").write_text("zip;price;late\n01067;1,5;\n00999;2,25;1\n")
+    contract = Contract(LabelledOrder, target="late", name="orders")
+    frame = read(contract, open_source(tmp_path / "orders.csv").filter("late IS NOT NULL"))
+    assert frame.to_dict("records") == [{"zip": "00999", "price": 2.25, "late": True}]

@@ -1,6 +1,10 @@
 """A table is scored once, whatever happens, and its predictions are logged."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -114,3 +118,49 @@ def test_parts_refuses_two_files_of_one_output(demand: Path) -> None:
         Path("weeks", name).touch()
     with pytest.raises(DaybookError, match="differ only in their ending"):
         parts("weeks", "out")
+
+
+def test_score_keeps_a_column_that_is_called_reason(tag: str, week: pd.DataFrame) -> None:
+    hours = week["hour"].where(week.index != 60, 99)
+    week.assign(reason="rain", hour=hours).to_csv("week.csv", index=False)
+    done = scoring.score(Log(example.contract), tag, "week.csv", "out.csv", size=50)
+    assert (done.rows, done.rejected) == (167, 1)
+    [row] = pd.read_csv("out.rejected.csv").to_dict("records")
+    assert row["reason"] == "rain" and row.popitem()[1] == "hour: input should be less than or equal to 23"
+
+
+def test_score_asks_the_database_of_the_environment(
+    tag: str, week: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect("shop.db")) as connection:
+        week.assign(day=week["day"].astype(str)).to_sql("rows", connection, index=False)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///shop.db")
+    assert scoring.score(Log(example.contract), tag, "SELECT * FROM rows", "out.parquet").logged == 168
+
+
+class HereClient:
+    """A cluster's client that works in this process."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function: Callable, parts: list, pure: bool, **options: Any) -> list:
+        """Call the function for each part."""
+        return [function(part, **options) for part in parts]
+
+    def gather(self, results: list) -> list:
+        """The results."""
+        return results
+
+
+def test_score_tells_workers_which_database_to_ask(
+    tag: str, week: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect("shop.db")) as connection:
+        week.assign(day=week["day"].astype(str)).to_sql("rows", connection, index=False)
+    monkeypatch.setattr(scoring, "connect", lambda _: HereClient())
+    options = {"database": "sqlite:///shop.db", "scheduler": "tcp://scheduler:8786"}
+    assert scoring.score(Log(example.contract), tag, "SELECT * FROM rows", "out.parquet", **options).logged == 168

@@ -205,3 +205,27 @@ def test_optional_integers_that_floats_would_round_are_exact() -> None:
     checked = validate(CONTRACT, table(tries=pd.Series([2**53 + 1, None, 1], dtype="Int64")))
     assert checked["tries"].tolist() == [2**53 + 1, pd.NA, 1]
     assert np.isnan(CONTRACT.arrays(checked)["tries"][1])
+
+
+def test_validate_quotes_values_as_they_are_written() -> None:
+    class Sale(BaseModel):
+        shop: Literal["Harbour", "Lakeside"]
+        code: str = Field(pattern="^[A-Z]+$")
+
+        @field_validator("code")
+        @classmethod
+        def not_none(cls, value: str) -> str:
+            if value == "NONE":
+                raise ValueError("NONE is no code: ask Ann")
+            return value
+
+    class LabelledSale(Sale):
+        n: float
+
+    sales = Contract(LabelledSale, target="n", name="sales")
+    with pytest.raises(ContractError, match="input should be 'Harbour' or 'Lakeside'"):
+        validate(sales, pd.DataFrame({"shop": ["harbour"], "code": ["A"], "n": [1.0]}))
+    with pytest.raises(ContractError, match=r"pattern '\^\[A-Z\]\+\$'"):
+        validate(sales, pd.DataFrame({"shop": ["Harbour"], "code": ["a"], "n": [1.0]}))
+    with pytest.raises(ContractError, match="value error, NONE is no code: ask Ann"):
+        validate(sales, pd.DataFrame({"shop": ["Harbour"], "code": ["NONE"], "n": [1.0]}))

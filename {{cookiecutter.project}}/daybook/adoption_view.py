@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['rendered', 'as_text', 'as_html']
 
-# %% ../../nbs/53_adoption_view.ipynb #7d701f27
+# %% ../../nbs/53_adoption_view.ipynb #3c21d55c
 import html
 import io
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from .adoption_words import call, command, guess, lines, warnings
+from .adoption_words import calls, commands, guess, lines, warnings
 from .proposal import Proposal
 
 if TYPE_CHECKING:
@@ -47,23 +48,45 @@ def _listed(title: str, texts: list[str], sign: str) -> list[Any]:
     rows = [Padding(Text(f"{sign} {text.replace('`', '')}"), (0, 0, 0, 2)) for text in texts]
     return [Text(title, "bold"), *rows, Text("")] if texts else []
 
-# %% ../../nbs/53_adoption_view.ipynb #0b515e2a
+# %% ../../nbs/53_adoption_view.ipynb #a90d6ea5
+def _folded(command: str, width: int = 100) -> str:
+    "A command on several lines, which can be copied all the same."
+    groups: list[list[str]] = []
+    for word in shlex.split(command):
+        if word.startswith("--") or not groups:
+            groups.append([])
+        groups[-1].append(word)
+    first, *others = map(shlex.join, groups)
+    for part in others:
+        is_long = len(first.rpartition("\n")[2]) + len(part) > width
+        first += f" \\\n    {part}" if is_long else f" {part}"
+    return first if len(command) > width else command
+
+# %% ../../nbs/53_adoption_view.ipynb #7c728d7b
+def _next(adoption: "Adoption") -> str:
+    "What was guessed, and what writes the chapter."
+    what = "This writes" if len(commands(adoption)) == 1 else "The one with the right format writes"
+    return f"{guess(adoption)} Nothing is written yet. {what} nbs/00_data.ipynb:".lstrip()
+
+
+def _copied(adoption: "Adoption") -> str:
+    "Where the chapter is that was there."
+    return f"No commit has the chapter that was there, so it is kept: {os.path.relpath(adoption.copy)}"
+
+
 def _ending(adoption: "Adoption") -> list[Any]:
     "What was written and what to do next, as rich shows it."
     from rich.text import Text
 
     if not adoption.written:
-        guessed = f"{guess(adoption)} " if guess(adoption) else ""
-        return [
-            Text(f"{guessed}Nothing is written yet. This writes nbs/00_data.ipynb:"),
-            Text(f"  {command(adoption)}", "bold"),
-        ]
+        return [Text(_next(adoption)), *(Text(f"  {_folded(command)}", "bold") for command in commands(adoption))]
     styles = {"+": "green", "-": "red"}
     parts: list[Any] = [Text("The contract", "bold")] if adoption.difference else []
     parts += [Text(f"  {line}", styles[line[0]]) for line in adoption.difference]
     files = ", ".join(os.path.relpath(file) for file in adoption.written)
     rows = f" (a sample of {adoption.rows:,} rows)" if adoption.rows else ""
     parts += [Text(""), Text(f"Written: {files}{rows}")]
+    parts += [Text(_copied(adoption))] if adoption.copy else []
     if adoption.trouble:
         parts.append(Text(f"But the chapter does not run: {adoption.trouble}", "bold red"))
     return [
@@ -117,7 +140,7 @@ def _list(title: str, texts: list[str]) -> str:
     marked = ("".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(each)) for each in parts)
     return f"<b>{title}</b><ul>{''.join(f'<li>{each}</li>' for each in marked)}</ul>"
 
-# %% ../../nbs/53_adoption_view.ipynb #0d2555a8
+# %% ../../nbs/53_adoption_view.ipynb #9e25742f
 def as_html(adoption: "Adoption") -> str:
     "All of it, as HTML."
     proposal = adoption.proposal
@@ -131,9 +154,10 @@ def as_html(adoption: "Adoption") -> str:
     text = f"{_STYLE}{title}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     text += _list("Look out", warnings(proposal)) + _list("Only you can say", proposal.questions)
     if not adoption.written:
-        words = html.escape(f"{guess(adoption)} Nothing is written yet. This writes nbs/00_data.ipynb:")
-        return f'<div class="daybook-adopt">{text}{words}<pre>{html.escape(call(adoption))}</pre></div>'
+        lines_of_code = html.escape("\n".join(calls(adoption)))
+        return f'<div class="daybook-adopt">{text}{html.escape(_next(adoption))}<pre>{lines_of_code}</pre></div>'
     changed = html.escape("\n".join(adoption.difference))
     files = ", ".join(f"<code>{html.escape(os.path.relpath(file))}</code>" for file in adoption.written)
     trouble = f"<p><b>The chapter does not run: {html.escape(adoption.trouble)}</b></p>" if adoption.trouble else ""
-    return f'<div class="daybook-adopt">{text}<pre>{changed}</pre>Written: {files}.{trouble}</div>'
+    copied = f"<p>{html.escape(_copied(adoption))}</p>" if adoption.copy else ""
+    return f'<div class="daybook-adopt">{text}<pre>{changed}</pre>Written: {files}.{copied}{trouble}</div>'

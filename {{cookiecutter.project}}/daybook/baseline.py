@@ -66,7 +66,7 @@ def naive_baseline(
             return Baseline(f"last value of the same {name}", np.where(np.isnan(last), np.median(y_true), last))
     return Baseline("median", np.full(n, np.median(y_true)))
 
-# %% ../../nbs/08_baseline.ipynb #0b3490d0
+# %% ../../nbs/08_baseline.ipynb #a7ab6a59
 @dataclass(frozen=True)
 class Comparison:
     "A model's mean loss beside that of the baseline."
@@ -95,12 +95,13 @@ class Comparison:
     def __str__(self) -> str:
         numbers = f"{self.metric} {self.model_loss:.3g} beside {self.baseline_loss:.3g} of the {self.baseline}"
         if self.is_better:
-            return f"The model beats the naive baseline by {self.gain:.0%}: {numbers}."
+            return f"The model beats the naive baseline by {100 * self.gain:.0f} %: {numbers}."
         if self.is_worse:
-            by = f"{-self.gain:.0%} " if self.baseline_loss else ""
+            by = f"{-100 * self.gain:.0f} % " if self.baseline_loss else ""
             return f"The model does not beat the naive baseline, it is {by}worse: {numbers}."
         if self.gain > 0:
-            return f"The model is not clearly better than the naive baseline: {numbers}; {self.gain:.0%} may be chance."
+            share = f"{100 * self.gain:.0f} %"
+            return f"The model is not clearly better than the naive baseline: {numbers}; {share} may be chance."
         return f"The model is no better than the naive baseline: {numbers}."
 
 # %% ../../nbs/08_baseline.ipynb #17522ddb

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['daybook', 'command', 'run', 'rerun', 'main', 'sweep', 'params', 'list_', 'show', 'clean']
 
-# %% ../../nbs/45_cli.ipynb #c5ee4471
+# %% ../../nbs/45_cli.ipynb #bb2278e4
 import contextlib
 import json
 import signal
@@ -18,7 +18,7 @@ import click
 from . import options, table_commands
 from .notebooks import find_notebook, notebooks, parameters_cell
 from .options import pairs_of, read_file, single_values
-from .parameters import describe, model_of
+from .parameters import as_json, describe, model_of
 from .project import DaybookError, version
 from .runs import Run, all_runs, find_run, open_runs
 
@@ -166,14 +166,14 @@ def _sort_value(run: Run, key: str) -> Any:
     "The value to sort a run by: a metric, a parameter, or another entry of `run.json`."
     return run.metrics.get(key, run.parameters.get(key, getattr(run, key, None)))
 
-# %% ../../nbs/45_cli.ipynb #a4e366dd
+# %% ../../nbs/45_cli.ipynb #1fa5d3c7
 def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], sort: str | None) -> list[Run]:
     "The runs with this status and these parameters, in order."
     runs = [
         run
         for run in runs
         if status in (None, run.status)
-        and all(str(run.parameters.get(name)).lower() == value.lower() for name, value in args.items())
+        and all(str(run.parameters.get(name)).lower() == as_json(value).lower() for name, value in args.items())
     ]
     if not sort:
         return runs

@@ -134,7 +134,7 @@ def _text_form(values: str, decimal: str, has_gaps: bool) -> Form:
     found = _with_format(values, decimal)
     return found if found and 4 * len(found.doubtful) <= count else Form(str)
 
-# %% ../../nbs/50_column_types.ipynb #026040bc
+# %% ../../nbs/50_column_types.ipynb #4402df20
 def form_of(
     values: str,  # the table of a column's different values: value, text, n
     database: str = "VARCHAR",  # the column's type in DuckDB
@@ -151,7 +151,9 @@ def form_of(
         is_whole = whole is not None and has_gaps and whole.fetchall()[0][0]
         return Form(int if is_whole else kind)
     if format:
-        return Form(datetime if "%H" in format or "%I" in format else date, format, gaps=tuple(_gaps(values)))
+        kind = datetime if "%H" in format or "%I" in format else date
+        words = [text for text in _left_over(values, kind, format, decimal) or () if not re.search(r"\d", text)]
+        return Form(kind, format, gaps=(*_gaps(values), *words), doubtful=tuple(words))
     if _is_yes_or_no(values):
         return Form(bool)
     form = _text_form(values, decimal, has_gaps)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['is_gzip', 'open_bytes', 'encoding_of', 'as_utf8', 'readable', 'Dialect', 'unique_names', 'csv_relation']
 
-# %% ../../nbs/05_csv_files.ipynb #a6737ce8
+# %% ../../nbs/05_csv_files.ipynb #03537a63
 import codecs
 import csv
 import gzip
@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import duckdb
 
-from .project import DaybookError
+from .project import DaybookError, as_clause
 from .relations import escaped
 from .sql import literal
 
@@ -90,7 +90,7 @@ def as_utf8(
         copy.with_suffix(".lf").replace(copy)
     return copy
 
-# %% ../../nbs/05_csv_files.ipynb #7971c276
+# %% ../../nbs/05_csv_files.ipynb #cbb66152
 _columns = re.compile(r"CSV Error on Line: (\d+).*?Expected Number of Columns: (\d+) Found: (\d+)", re.S)
 _quote = re.compile(r"CSV Error on Line: (\d+).*?unterminated quote", re.S)
 _line = re.compile(r"CSV Error on Line: (\d+)\n(?:Original Line: .*\n)?(.*)")
@@ -103,7 +103,7 @@ def _sentence(error: Exception) -> str:
     if match := _quote.search(str(error)):
         return f"line {match[1]}: a quote is not closed, or text follows it"
     if match := _line.search(str(error)):
-        return f"line {match[1]}: {match[2].rstrip('.').lower()}"
+        return f"line {match[1]}: {as_clause(match[2].rstrip('.'))}"
     return str(error).splitlines()[0]
 
 

@@ -171,7 +171,7 @@ def redact(
         return [redact(each, secrets) for each in value]
     return {key: redact(each, secrets) for key, each in value.items()} if isinstance(value, dict) else value
 
-# %% ../../nbs/34_engine.ipynb #7cfd95a9
+# %% ../../nbs/34_engine.ipynb #5efdec6f
 class SavedNotebook(LocalHandler):
     "papermill's way to read and save a notebook."
 
@@ -188,6 +188,8 @@ class SavedNotebook(LocalHandler):
             notebook = json.loads(buf)
             for cell in notebook["cells"]:
                 cell.update(redact({key: cell[key] for key in ("outputs", "source") if key in cell}, self.secrets))
+            papermill = notebook.get("metadata", {}).get("papermill", {})
+            papermill.update(redact({key: papermill[key] for key in ("parameters",) if key in papermill}, self.secrets))
             buf = json.dumps(notebook, indent=1, ensure_ascii=False)
         write_atomically(self.path, buf.encode())
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kill', 'secrets_of', 'finish', 'execute_task']
 
-# %% ../../nbs/36_execution.ipynb #e88fdfae
+# %% ../../nbs/36_execution.ipynb #a7abd0cc
 import atexit
 import contextlib
 import json
@@ -18,12 +18,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
+from typing import Any
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
 from .files import Folder
 from .notebooks import Task, parameters_cell
 from .parameters import model_of
+from .passwords import passwords
 from .project import project_root
 from .runs import Run, recorded
 
@@ -68,16 +71,26 @@ def _end_with_parent() -> None:
     multiprocessing.parent_process().join()
     kill(os.getpid())
 
-# %% ../../nbs/36_execution.ipynb #371aad6c
+# %% ../../nbs/36_execution.ipynb #06f944e8
+def _passwords(value: Any) -> set[str]:
+    "The passwords of a URL, or of all URLs in a list, as they may be written."
+    if isinstance(value, list):
+        return set().union(*map(_passwords, value))
+    found = passwords(value) if isinstance(value, str) else []
+    short = {form.format(text) for text in found if len(text) < 6 for form in (":{}@", "password={}")}
+    return short | {spelling for text in found for spelling in (text, unquote(text)) if len(spelling) >= 6}
+
+# %% ../../nbs/36_execution.ipynb #c7727191
 def secrets_of(task: Task) -> list[str]:
     "The texts to redact, the longest first."
-    defaults: dict[str, str] = {}
-    if b"SecretStr" in task.notebook:
+    values: dict[str, Any] = {}
+    if any(word in task.notebook for word in (b"SecretStr", b"://", b"environ")):
         fields = model_of(parameters_cell(task.notebook)).model_fields.items()
-        values = ((name, field.default) for name, field in fields)
-        defaults = {name: value.get_secret_value() for name, value in values if isinstance(value, SecretStr)}
+        values = {name: field.default for name, field in fields}
+    defaults = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
     texts = (defaults | task.secrets).values()
     parts = {part for text in texts for part in [text, *text.splitlines(), repr(text)[1:-1]] if len(part) >= 6}
+    parts |= _passwords([*values.values(), *task.args.values(), os.environ.get("DATABASE_URL")])
     return sorted(parts, key=len, reverse=True)
 
 # %% ../../nbs/36_execution.ipynb #70b92cfd

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['started', 'files_of', 'send', 'run_tasks', 'run', 'rerun', 'clean']
 
-# %% ../../nbs/38_jobs.ipynb #0db694b1
+# %% ../../nbs/38_jobs.ipynb #b404be47
 import os
 import shutil
 import tempfile
@@ -20,7 +20,8 @@ from typing import Any
 
 from .files import Folder
 from .notebooks import EngineName, Job, Task
-from .parameters import SECRET, parse
+from .parameters import SECRET, as_json, parse
+from .passwords import is_masked
 from .project import DaybookError
 from .runs import Run, all_runs, find_run, new_id, open_runs
 from .supervisor import start_server, supervise, warm_up  # noqa: F401
@@ -116,7 +117,7 @@ def run(
     start_server(job.notebook, is_alone=True)
     return next(run_tasks([job.task(parsed, engine)], open_runs(runs_url), time_limit=time_limit))
 
-# %% ../../nbs/38_jobs.ipynb #3693e57e
+# %% ../../nbs/38_jobs.ipynb #95696480
 def _require_unchanged(before: Run, job: Job, args: Mapping[str, Any]) -> None:
     "Raise `DaybookError` if the notebook or the code is not what it was in a run."
     changed = []
@@ -134,9 +135,23 @@ def _require_unchanged(before: Run, job: Job, args: Mapping[str, Any]) -> None:
         )
 
 
+def _stored(before: Run, job: Job, args: Mapping[str, Any]) -> dict[str, Any]:
+    "The parameters of a run that were stored as they are; raises `DaybookError` if others are needed again."
+    fields, values = job.parameters.model_fields, dict(before.parameters)
+    for name, value in before.parameters.items():
+        if is_masked(value):
+            if name not in args and (name not in fields or as_json(fields[name].default) != value):
+                raise DaybookError(
+                    f"run {before.id} does not store the password in {name}: write the whole URL again, "
+                    f"daybook rerun {before.id} -p {name}=..."
+                )
+            del values[name]
+    return values
+
+
 def rerun(
     text: str,  # id of a run, or its beginning or end
-    args: Mapping[str, Any] | None = None,  # secrets, which no run stores
+    args: Mapping[str, Any] | None = None,  # secrets, and URLs with a password, which no run stores
     *,
     engine: EngineName | None = None,  # None: the one of that run
     time_limit: float | None = None,  # seconds
@@ -149,7 +164,8 @@ def rerun(
     names = job.parameters.model_fields
     values = {name: value for name, value in before.parameters.items() if value != SECRET or name not in names}
     _require_unchanged(before, job, values)
-    task = job.task(values | dict(args or {}), engine or before.engine)
+    before, args = replace(before, parameters=values), dict(args or {})
+    task = job.task(_stored(before, job, args) | args, engine or before.engine)
     return next(run_tasks([task], folder, time_limit=time_limit))
 
 # %% ../../nbs/38_jobs.ipynb #39fbb8ce

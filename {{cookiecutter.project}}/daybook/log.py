@@ -101,7 +101,7 @@ def requests(self: Log, start: Bound = None, end: Bound = None, model: str | Non
     "One row a request; `in` and `out` have the bodies of those that are in no other table."
     return self._read("requests", start, end, model)
 
-# %% ../../nbs/16_log.ipynb #851f2b42
+# %% ../../nbs/16_log.ipynb #30069ed7
 def _require_columns(log: Log, rows: Relation, fields: Sequence[str]) -> None:
     "Raise `DaybookError` if logged rows lack fields of the contract."
     absent = [log.contract.columns[name] for name in fields if log.contract.columns[name] not in rows.columns]
@@ -118,7 +118,7 @@ def labelled(
     end: Instant | None = None,
     model: str | None = None,  # name, or name:version
     as_of: Instant | None = None,  # leave out actuals that arrived at this time or later
-    labels: Labels | None = None,  # a table, or a Parquet or CSV file; None: what `/actuals` accepted
+    labels: Labels | None = None,  # a table, or its path, or a query of $DATABASE_URL; None: what `/actuals` accepted
 ) -> Relation:
     "Predictions with `actual` and `received`, which are null where there is no actual yet; raises `DaybookError`."
     logged = self.predictions(start, end, model)

@@ -6,7 +6,7 @@
 __all__ = ['SECRET', 'nearest', 'is_secret', 'item_type', 'split', 'from_text', 'from_value', 'model_of', 'as_json', 'describe',
            'parse', 'given_args', 'all_values']
 
-# %% ../../nbs/30_parameters.ipynb #b32f2423
+# %% ../../nbs/30_parameters.ipynb #a0a7798c
 import ast
 import csv
 import difflib
@@ -32,7 +32,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
-from .project import DaybookError
+from .passwords import masked
+from .project import DaybookError, as_clause
 
 # %% ../../nbs/30_parameters.ipynb #bcfdb00d
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -41,10 +42,10 @@ def nearest(name: str, names: Sequence[str]) -> str:
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}there {'is' if len(names) == 1 else 'are'}: {', '.join(names) or 'none'}"
 
-# %% ../../nbs/30_parameters.ipynb #7bacdb71
+# %% ../../nbs/30_parameters.ipynb #3fd5e0ac
 def _reason(error: ValidationError) -> str:
     "Why pydantic refuses a value, as part of a sentence."
-    return error.errors()[0]["msg"].lower()
+    return as_clause(error.errors()[0]["msg"])
 
 # %% ../../nbs/30_parameters.ipynb #3b62cbd0
 SECRET = "**********"  # in place of a secret
@@ -181,11 +182,13 @@ def model_of(source: str) -> type[BaseModel]:
         except NameError as error:
             raise DaybookError(f"a parameter cannot have this name: {error}") from None
 
-# %% ../../nbs/30_parameters.ipynb #73e296a3
+# %% ../../nbs/30_parameters.ipynb #65981fa8
 def as_json(value: Any) -> Any:
-    "A parameter's value as `run.json` shows it: a secret hidden, a date as text."
+    "A parameter's value as `run.json` shows it: a secret or a password hidden, a date as text."
     if isinstance(value, SecretStr):
         return SECRET
+    if isinstance(value, str):
+        return masked(value)
     if isinstance(value, date):
         return value.isoformat()
     return [as_json(each) for each in value] if isinstance(value, list) else value
@@ -203,7 +206,7 @@ def describe(parameters: type[BaseModel]) -> list[dict[str, Any]]:
         for name, field in parameters.model_fields.items()
     ]
 
-# %% ../../nbs/30_parameters.ipynb #b4a4dcc1
+# %% ../../nbs/30_parameters.ipynb #101950ee
 def parse(
     parameters: type[BaseModel],  # the model of a notebook
     args: Mapping[str, Any],  # name -> text or value
@@ -216,7 +219,7 @@ def parse(
     name = next(name for name in args if name in errors)
     if name not in parameters.model_fields:
         raise DaybookError(f"no parameter {name}: {nearest(name, list(parameters.model_fields))}")
-    text = SECRET if is_secret(parameters.model_fields[name].annotation) else args[name]
+    text = SECRET if is_secret(parameters.model_fields[name].annotation) else as_json(args[name])
     raise DaybookError(f"parameter {name}={text}: {errors[name]['msg']}")
 
 # %% ../../nbs/30_parameters.ipynb #5de1046f

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['find_files', 'localize', 'partitions']
 
-# %% ../../nbs/05_parts.ipynb #5cf7fd22
+# %% ../../nbs/05_parts.ipynb #8e91f0a7
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .passwords import masked, without_password
 from .project import DaybookError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def _is_part(path: str, top: str) -> bool:
     names = path[len(top) :].split("/")
     return path.endswith(_SUFFIXES) and not any(name.startswith((".", "_")) for name in names)
 
-# %% ../../nbs/05_parts.ipynb #6ec756f4
+# %% ../../nbs/05_parts.ipynb #500966bd
 def _top(pattern: str) -> str:
     "The folder above the first sign of a pattern."
     first = min(pattern.find(sign) for sign in "*?[" if sign in pattern)
@@ -51,9 +52,12 @@ def find_files(source: str) -> tuple["AbstractFileSystem", list[str], str]:  # s
         fs, path = url_to_fs(source)
         paths, top = _search(fs, path)
     except Exception as error:  # each file system has errors of its own
-        raise DaybookError(f"{source} cannot be read: {str(error) or type(error).__name__}") from None
+        reason = without_password(str(error), source) or type(error).__name__
+        raise DaybookError(f"{masked(source)} cannot be read: {reason}") from None
     if not paths:
-        raise DaybookError(f"{source}: there is no such file, and no table in a folder or under a pattern of this name")
+        raise DaybookError(
+            f"{masked(source)}: there is no such file, and no table in a folder or under a pattern of this name"
+        )
     return fs, sorted(paths), top
 
 # %% ../../nbs/05_parts.ipynb #f9fef8f2

@@ -165,7 +165,15 @@ def _column(
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)
 
-# %% ../../nbs/50_profile.ipynb #fa194a7a
+# %% ../../nbs/50_profile.ipynb #0833259f
+def _check_format(column: str, format: str) -> None:
+    "Raise `DaybookError` for what is no format of dates."
+    try:
+        duckdb.sql(f"SELECT try_strptime('', {literal(format)})").fetchall()
+    except duckdb.Error:
+        raise DaybookError(f"{column}={format}: {format} is no format of dates; one is %d.%m.%Y") from None
+
+# %% ../../nbs/50_profile.ipynb #10c4c19a
 class Profile:
     "A table, and what is in each of its columns."
 
@@ -186,10 +194,15 @@ class Profile:
         if not self.rows:
             raise DaybookError(f"{self.name} has no rows: a contract is proposed from what rows hold")
         known = formats or {}
+        for name, format in known.items():
+            _check_format(name, format)
         self.columns: dict[str, Column] = {
             name: _column(self.table, name, its, database, self.rows, self.decimal, known.get(name))
             for name, its, database in zip(names, own, types, strict=True)
         }
+
+        for name in known:
+            self._check_fits(name)
 
     def cell(self, column: str) -> str:
         "SQL of a column as it stands in the table."
@@ -200,8 +213,27 @@ class Profile:
         column: str,
     ) -> str:  # NULL where it is missing
         "SQL of a column's values, converted to their type."
+        form, source = self.columns[column].form, _read_as(self.columns[column].database)
+        return typed_conversion(f"({self._without_gaps(column)})", source, form.type, form.format, self.decimal)
+
+    def _without_gaps(self, column: str) -> str:
+        "SQL of a column as it stands in the table, but NULL where it is missing."
         found = self.columns[column]
         form, name, source = found.form, self.cell(column), _read_as(found.database)
         value = f"CAST({name} AS VARCHAR)" if source == "VARCHAR" else name
-        value = without_missing(value, source, form.type, form.gaps, form.format, self.decimal)
-        return typed_conversion(f"({value})", source, form.type, form.format, self.decimal)
+        return without_missing(value, source, form.type, form.gaps, form.format, self.decimal)
+
+    def _check_fits(self, column: str) -> None:
+        "Raise `DaybookError` if the format that its owner said does not fit all dates of a column."
+        cell, format = self._without_gaps(column), self.columns[column].form.format
+        if not format:
+            return
+        query = f"SELECT rowid, {cell} FROM {self.table} WHERE {cell} IS NOT NULL AND {self.sql(column)} IS NULL"
+        rows = duckdb.sql(f"{query} ORDER BY rowid LIMIT 3").fetchall()
+        if rows and not self.columns[column].n_distinct:
+            raise DaybookError(f"{column}: no value fits the format {format}, as row {rows[0][0]} ({rows[0][1]})")
+        if rows:
+            count = duckdb.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
+            shown = ", ".join(f"row {row} ({text})" for row, text in rows)
+            shown += f" and {count - 3:,} more" if count > 3 else ""
+            raise DaybookError(f"{column}: not a date written as {format}: {shown}")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['left_out', 'questions', 'Proposal', 'propose']
 
-# %% ../../nbs/51_proposal.ipynb #9325b90c
+# %% ../../nbs/51_proposal.ipynb #cba9c08f
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import ProposedField, is_closed, percent, proposed_field
 from .recognition import python_name
-from .roles import Roles, is_identifier
+from .roles import Roles, format_options, is_identifier
 
 # %% ../../nbs/51_proposal.ipynb #f9f6eb02
 def _unfit(column: Column, others: list[str], twice: set[str]) -> str | None:
@@ -65,7 +65,15 @@ def _has_unit(column: str) -> bool:
     "Whether a column's name says what it is measured in."
     return bool(set(re.findall(r"[^\W\d_]+", column.lower())) & _UNITS or re.search("[%€$£°]", column))
 
-# %% ../../nbs/51_proposal.ipynb #233c6209
+# %% ../../nbs/51_proposal.ipynb #82fdc20a
+def _ambiguous(column: Column) -> list[str]:
+    "The question of dates that can be read in two ways."
+    if not column.form.other_format:
+        return []
+    one, other = (f"`{option}`" for option in format_options(column))
+    return [f"`{column.name}`: is `{column.values[0][0]}` day or month first? Adopt with {one} or with {other}."]
+
+
 def _column_questions(field: ProposedField) -> list[str]:
     "What one column leaves open."
     column, name, found = field.column, f"`{field.column.name}`", []
@@ -161,7 +169,7 @@ class Proposal:
             return f"one of {column.n_distinct} classes, so a model predicts the probability of each"
         return "a number, so a model predicts the number"
 
-# %% ../../nbs/51_proposal.ipynb #79c3cd8a
+# %% ../../nbs/51_proposal.ipynb #8f161182
 def propose(
     profile: Profile,
     roles: Roles,
@@ -182,5 +190,6 @@ def propose(
     label = fields.pop(roles.target, None) if roles.target else None
     rest = list(fields.values())
     source = profile.name if " " in profile.name else profile.name.rstrip("/").rpartition("/")[2]
-    asked = questions(source, rest, label, reasons)
+    asked = [question for column in profile.columns.values() for question in _ambiguous(column)]
+    asked += questions(source, rest, label, reasons)
     return Proposal(source, profile.rows, profile, roles, rest, label, reasons, asked)

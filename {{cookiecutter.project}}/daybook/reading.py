@@ -165,7 +165,7 @@ def _error(contract: Contract, faults: Faults, converted: Converted) -> Contract
 
     return contract_error(faults, cell)
 
-# %% ../../nbs/05_reading.ipynb #dbcf623a
+# %% ../../nbs/05_reading.ipynb #4ce04c93
 def _in_order(contract: Contract, columns: Mapping[str, pa.ChunkedArray]) -> np.ndarray | None:
     "Positions of the rows in order; None if they are in order."
     names = dict.fromkeys([*([contract.time] if contract.time else []), *contract.key])
@@ -176,10 +176,11 @@ def _in_order(contract: Contract, columns: Mapping[str, pa.ChunkedArray]) -> np.
 
 def read(
     contract: Contract,
-    source: Tables,  # a frame; a path, pattern, folder or URL of CSV, Parquet or JSON; a query
+    source: Tables,  # a frame; a path, pattern, folder or URL of CSV, Parquet or JSON; a query; an open source
     *,
     labelled: bool = True,  # whether it has the target
-    database: str | None = None,  # for a query: postgresql://user:password@host/name or sqlite:///path
+    database: str
+    | None = None,  # for a query: postgresql://user:password@host/name or sqlite:///path; None: $DATABASE_URL
 ) -> pd.DataFrame:  # the contract's fields by their Python names
     "Read and validate a whole table; raises `DaybookError`, or `ContractError` that lists all that is wrong."
     opened = open_source(source, database)

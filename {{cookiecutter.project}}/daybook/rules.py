@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ARROW', 'Faults', 'NO_ROWS', 'Column', 'as_type', 'typed', 'Rules']
 
-# %% ../../nbs/05_rules.ipynb #8e1b8003
+# %% ../../nbs/05_rules.ipynb #32f7f10d
 import types
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 
 from .fields import RowField
 from .frames import distinct
+from .project import as_clause
 
 # %% ../../nbs/05_rules.ipynb #187d60c5
 ARROW = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -97,7 +98,7 @@ def _is_within(array: pa.ChunkedArray, constraint: Any) -> pa.ChunkedArray:
         return pc.less_equal(pc.utf8_length(array), constraint.max_length)
     return _compare[type(constraint)](array, pa.scalar(getattr(constraint, type(constraint).__name__.lower())))
 
-# %% ../../nbs/05_rules.ipynb #92d9bf3a
+# %% ../../nbs/05_rules.ipynb #3d474918
 def _validate(adapter: TypeAdapter, values: list[Any]) -> tuple[list[Any], dict[int, str]]:
     "Values as validated, with None for bad ones; and of these, by position, what is wrong."
     results, messages = [], {}
@@ -108,7 +109,7 @@ def _validate(adapter: TypeAdapter, values: list[Any]) -> tuple[list[Any], dict[
         except ValidationError as error:
             bad: dict[int, str] = {}
             for detail in error.errors(include_url=False, include_context=False, include_input=False):
-                bad.setdefault(detail["loc"][0], detail["msg"].lower())
+                bad.setdefault(detail["loc"][0], as_clause(detail["msg"]))
             good = iter(adapter.validate_python([value for at, value in enumerate(part) if at not in bad]))
             results += [None if at in bad else next(good) for at in range(len(part))]
             messages |= {start + at: message for at, message in bad.items()}

@@ -6,7 +6,7 @@
 __all__ = ['Score', 'batch_id', 'logged_ids', 'score_batch', 'rejected_file', 'score_part', 'score_on_worker', 'score',
            'predicted']
 
-# %% ../../nbs/48_scoring.ipynb #6caa0aad
+# %% ../../nbs/48_scoring.ipynb #8376efc5
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from . import champion, models, runs
 from .cluster import connect
+from .databases import database_url
 from .files import Folder
 from .log import Log
 from .models import Model
@@ -104,13 +105,14 @@ def score_part(
             result += Score(rows=len(frame), rejected=len(rejected), logged=new)
     return result
 
-# %% ../../nbs/48_scoring.ipynb #94f91694
+# %% ../../nbs/48_scoring.ipynb #4bcbddd6
 def score_on_worker(
     part: tuple[str, str],  # a table, and the file for its predictions
     tag: str,  # of the model
     code: str,  # hash of the code that the caller has
     log_at: tuple[str, str],  # folder and store
     size: int,
+    database: str | None = None,  # that a query asks
 ) -> Score:
     "Score a table in another process, which has the same code; raises `DaybookError`."
     if runs.code_sha256() != code:
@@ -118,19 +120,19 @@ def score_on_worker(
     if not models.exists(tag):
         champion.fetch_model(tag)
     model = models.load(tag)
-    return score_part(Log(model.contract, *log_at), model, *part, size)
+    return score_part(Log(model.contract, *log_at), model, *part, size, database)
 
 
-def _on_cluster(log: Log, tag: str, pairs: list[tuple[str, str]], size: int, scheduler: str) -> Iterator[Score]:
+def _on_cluster(
+    log: Log, tag: str, pairs: list[tuple[str, str]], size: int, database: str, scheduler: str
+) -> Iterator[Score]:
     "Scores of parts, as the workers of a cluster deliver them."
     with connect(scheduler) as client:
-        log_at = (str(log.folder), log.store.url(""))
-        futures = client.map(
-            score_on_worker, pairs, tag=tag, code=runs.code_sha256(), log_at=log_at, size=size, pure=False
-        )
+        options = {"log_at": (str(log.folder), log.store.url("")), "size": size, "database": database}
+        futures = client.map(score_on_worker, pairs, tag=tag, code=runs.code_sha256(), pure=False, **options)
         yield from client.gather(futures)
 
-# %% ../../nbs/48_scoring.ipynb #9fdbad70
+# %% ../../nbs/48_scoring.ipynb #a8da86fa
 def score(
     log: Log,  # of the project
     tag: str,  # of the model
@@ -143,7 +145,7 @@ def score(
     "Score a table or all of its parts; raises `DaybookError` for what cannot be read or written."
     pairs = parts(source, output)
     if scheduler:
-        return sum(_on_cluster(log, tag, pairs, size, scheduler), Score())
+        return sum(_on_cluster(log, tag, pairs, size, database_url(database), scheduler), Score())
     model = models.load(tag)
     own = Log(model.contract, log.folder, log.store.url(""))
     return sum((score_part(own, model, *part, size, database) for part in pairs), Score())

@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['EnvironmentSettings']
 
-# %% ../../nbs/01_settings.ipynb #1ebc4ca2
+# %% ../../nbs/01_settings.ipynb #e3f05211
 from typing import Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .project import DaybookError
+from .project import DaybookError, as_clause
 
-# %% ../../nbs/01_settings.ipynb #e4308492
+# %% ../../nbs/01_settings.ipynb #c4cdf072
 class EnvironmentSettings(BaseSettings):
     "Settings that the environment gives; a subclass names its prefix."
 
@@ -27,7 +27,7 @@ class EnvironmentSettings(BaseSettings):
         except ValidationError as error:
             prefix = cls.model_config["env_prefix"]
             sentences = [
-                f"{prefix}{detail['loc'][0]}".upper() + f"={detail['input']}: {detail['msg'].lower()}"
+                f"{prefix}{detail['loc'][0]}".upper() + f"={detail['input']}: {as_clause(detail['msg'])}"
                 for detail in error.errors()
             ]
             raise DaybookError("; ".join(sentences)) from None

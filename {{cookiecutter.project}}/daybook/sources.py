@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['Tables', 'Source', 'frame_source', 'open_source']
 
-# %% ../../nbs/05_sources.ipynb #e9f7fc03
+# %% ../../nbs/05_sources.ipynb #fa933eb0
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -20,14 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .csv_files import csv_relation, open_bytes, readable, unique_names
-from .databases import is_query, query, without_password
+from .databases import database_url, is_query, query
 from .frames import to_arrow
 from .parts import find_files, localize, partitions
+from .passwords import masked, without_password
 from .project import DaybookError
 from .relations import escaped
 from .sql import identifier, literal, set_up
 
-# %% ../../nbs/05_sources.ipynb #70d8aaf7
+# %% ../../nbs/05_sources.ipynb #1a99b25f
 @dataclass
 class Source:
     "A table as it stands in its source."
@@ -43,6 +44,12 @@ class Source:
     def decimal(self) -> str:
         "The decimal sign of numbers in texts: a comma only where nothing else can be meant."
         return "." if self.delimiter is None else _decimal(self)
+
+    def filter(self, condition: str) -> "Source":  # SQL, in the source's columns
+        "Some of the rows, which are read as they would be in the whole table: as texts, with its decimal sign."
+        part = replace(self, relation=self.relation.filter(condition))
+        part.decimal = self.decimal
+        return part
 
 # %% ../../nbs/05_sources.ipynb #93e928c3
 def _with_commas(rows: duckdb.DuckDBPyRelation) -> list[str]:
@@ -174,27 +181,27 @@ def _fewer(parts: Sequence[Source], folder: Path, connection: duckdb.DuckDBPyCon
             parts.append(Source(rows, group.name, group.is_text, group.names, group.delimiter))
     return list(parts)
 
-# %% ../../nbs/05_sources.ipynb #322c0dbb
+# %% ../../nbs/05_sources.ipynb #0b4b3da2
 def _open_files(source: str, connection: duckdb.DuckDBPyConnection) -> Source:
     "A file, or the parts of a table."
     folder = tempfile.TemporaryDirectory(prefix="daybook-")
     fs, paths, top = find_files(source)
-    parts = []
+    parts, name = [], masked(source)
     for path in paths:
-        with readable(source if len(paths) == 1 else path):
+        with readable(name if len(paths) == 1 else path):
             part = _open_file(localize(fs, path, Path(folder.name)), folder, connection)
         parts.append(_with_partitions(part, partitions(path, top)) if len(paths) > 1 else part)
-    with readable(source):
+    with readable(name):
         parts = _fewer(parts, Path(folder.name), connection)
-    result = parts[0] if len(parts) == 1 else _together(parts, source)
-    result.name, result.folder = source, folder
+    result = parts[0] if len(parts) == 1 else _together(parts, name)
+    result.name, result.folder = name, folder
     return result
 
 
 def _open_query(sql: str, database: str, connection: duckdb.DuckDBPyConnection, stream: bool) -> Source:
     "The rows of a query; SQLite's are texts."
     rows = query(sql, database)
-    name = f"the query at {without_password(database, database)}"
+    name = f"the query at {masked(database)}"
     relation = connection.from_arrow(rows if stream else _all(rows, name, database))
     return Source(relation, name, database.startswith("sqlite"), list(rows.schema.names))
 
@@ -206,22 +213,24 @@ def _all(rows: pa.RecordBatchReader, name: str, database: str) -> pa.Table:
     except Exception as error:  # each driver has errors of its own
         raise DaybookError(f"{name} failed: {without_password(str(error), database).splitlines()[0]}") from None
 
-# %% ../../nbs/05_sources.ipynb #95af6d40
-Tables = pd.DataFrame | str | Path
+# %% ../../nbs/05_sources.ipynb #0caee1c0
+Tables = Source | pd.DataFrame | str | Path
 
 
 def open_source(
-    source: Tables,  # a frame; a path, pattern, folder or URL; a query
-    database: str | None = None,  # URL of the database for a query
+    source: Tables,  # a frame; a path, pattern, folder or URL; a query; or a source that is open already
+    database: str | None = None,  # URL of the database for a query; None: $DATABASE_URL
     connection: duckdb.DuckDBPyConnection | None = None,  # of the relation; None is DuckDB's default one
     stream: bool = False,  # whether the rows of a query may be read once only, in batches
 ) -> Source:
     "A table as it stands in its source; raises `DaybookError` for one that is absent, empty or unreadable."
+    if isinstance(source, Source):
+        return source
     set_up()
     connection = connection or duckdb.default_connection()
     if isinstance(source, pd.DataFrame):
         return frame_source(source, connection)
     text = str(source)
     if not isinstance(source, Path) and is_query(text):
-        return _open_query(text, database or "", connection, stream)
+        return _open_query(text, database_url(database), connection, stream)
     return _open_files(text, connection)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Faults', 'Cell', 'ContractError', 'contract_error', 'model_of', 'check', 'to_frame', 'validate', 'fingerprint']
 
-# %% ../../nbs/05_validation.ipynb #a27da0e4
+# %% ../../nbs/05_validation.ipynb #7c399db9
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from .contract import Contract
 from .fields import RowField
 from .frames import duplicates, find_columns, to_arrow, to_series
-from .project import DaybookError
+from .project import DaybookError, as_clause
 from .rules import ARROW, NO_ROWS, Column, Rules, typed
 
 # %% ../../nbs/05_validation.ipynb #236d7f96
@@ -66,7 +66,7 @@ def _absent(field: RowField, length: int) -> pa.ChunkedArray:
     "The default of a field that the table has no column for."
     return pa.chunked_array([pa.repeat(pa.scalar(field.default, ARROW[field.type]), length)])
 
-# %% ../../nbs/05_validation.ipynb #d9d6d52b
+# %% ../../nbs/05_validation.ipynb #bb38f378
 def _has_functions(row: type[BaseModel]) -> bool:
     "Whether a row's model has validators that see more than one value."
     found = row.__pydantic_decorators__
@@ -88,7 +88,7 @@ def _check_part(row: type[BaseModel], values: Mapping[str, list], start: int, fa
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             position, *where = detail["loc"]
-            faults.setdefault((tuple(map(str, where)), detail["msg"].lower()), []).append(start + position)
+            faults.setdefault((tuple(map(str, where)), as_clause(detail["msg"])), []).append(start + position)
     return []
 
 
