@@ -47,7 +47,7 @@ class Model:
         "Predict rows as a response has them: a number, or the probability of each class by its name."
         return as_response(self.contract, self.predict(rows))
 
-# %% ../../nbs/07_artifact.ipynb #a11125f0
+# %% ../../nbs/07_artifact.ipynb #071afc77
 KNOWN = (
     "daybook.encoder.Encoder",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -68,7 +68,7 @@ def read_estimator(file: Path, code: Snapshot) -> Any:
     import skops.io  # it imports scikit-learn, which the contract does not need
 
     trusted = [*KNOWN, *getattr(code.model, "TRUSTED", ())]
-    with snapshot.under_own_name(code, skops.io.get_untrusted_types(file=file)):
+    with snapshot.under_own_name(code, trusted):
         return skops.io.load(file, trusted=trusted)
 
 # %% ../../nbs/07_artifact.ipynb #e4738d00
