@@ -171,7 +171,7 @@ def git_log(folder: Path) -> str:
 def test_hook_commits_where_git_is_configured(tmp_path: Path, person: dict[str, str]) -> None:
     output = run_cookiecutter(tmp_path, **person)
     assert git_log(tmp_path / "bike-demand") == "Tester Start the project\n"
-    assert len(output.strip().splitlines()) == 3
+    assert len(output.strip().splitlines()) == 4
 
 
 def test_hook_looks_at_no_other_repository(tmp_path: Path, person: dict[str, str]) -> None:
@@ -199,7 +199,7 @@ def test_hook_commits_nothing_otherwise(tmp_path: Path, path: str) -> None:
     (tmp_path / "home").mkdir()
     output = run_cookiecutter(tmp_path, HOME=str(tmp_path / "home"), PATH=path, GIT_CONFIG_NOSYSTEM="1")
     assert not (tmp_path / "bike-demand" / ".git").exists()
-    assert len(output.strip().splitlines()) == 3
+    assert len(output.strip().splitlines()) == 4
 
 
 def test_hooks_are_short() -> None:

@@ -63,7 +63,7 @@ def test_train_leaves_a_run_and_a_model(project: Project) -> None:
     folder, run = last_run(project, "train")
     assert {path.name for path in folder.iterdir()} == {"notebook.ipynb", "report.html", "run.json"}
     assert str(folder.relative_to(project.root) / "report.html") in output
-    assert run["status"] == "done" and run["parameters"]["max_iter"] == 60 and run["parameters"]["source"] == "sample"
+    assert run["status"] == "done" and run["parameters"]["max_iter"] == 60 and run["parameters"]["source"] is None
     assert run["git_commit"] == project.git("rev-parse", "HEAD").strip()
     assert run["model"].startswith("bike_demand:") and len(run["data"]) == len(run["notebook_sha256"]) == 64
     assert 0 < run["metrics"]["mae"] < run["metrics"]["baseline_mae"]
