@@ -80,13 +80,13 @@ def is_held_out(
         raise DaybookError(f"{len(frame):,} rows are too few to learn from if {kept} of them are held out")
     return result
 
-# %% ../../nbs/08_holdout.ipynb #ac116718
+# %% ../../nbs/08_holdout.ipynb #6a90d8fa
 def out_of_fold(
     contract: Contract,
     frame: pd.DataFrame,  # validated, n rows
     fit: Callable[[pd.DataFrame], Any],  # rows -> estimator
     predict: Callable[[Any, Mapping[str, np.ndarray]], np.ndarray],  # (estimator, arrays) -> predictions
-    count: int = 3,  # folds, and so fits
+    count: int = 5,  # folds, and so fits
     seed: int = 0,
 ) -> np.ndarray:  # shape (n,); (n, k) for several classes
     "Predict each row by a model that has not seen the days around it."
