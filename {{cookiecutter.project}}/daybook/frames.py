@@ -134,7 +134,7 @@ def sort_order(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:  # positions
     rows, names = _numbered(columns)
     return rows.order(f"{names}, position").project("position").to_arrow_table().column(0).to_numpy()
 
-# %% ../../nbs/05_frames.ipynb #c65c6a19
+# %% ../../nbs/05_frames.ipynb #a47217b0
 def duplicates(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:  # positions
     "The rows whose values in some columns come a second time, or a third."
     rows, names = _numbered(columns)
@@ -143,7 +143,8 @@ def duplicates(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:  # positions
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(repeated):
         return np.array([], dtype=np.int64)
-    suspects = pa.array(np.isin(hashes, repeated).nonzero()[0])
+    # NumPy 2.0 cannot look such large numbers up in a table
+    suspects = pa.array(np.isin(hashes, repeated, kind="sort").nonzero()[0])
     rows, names = _numbered([column.take(suspects) for column in columns])
     times = f"row_number() OVER (PARTITION BY {names} ORDER BY position) AS times"
     again = rows.project(f"position, {times}").filter("times > 1").order("position").project("position")

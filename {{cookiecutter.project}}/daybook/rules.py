@@ -166,7 +166,7 @@ def _without_gaps(
     gaps[apart] = False
     return array, {"must not be missing": gaps.nonzero()[0]} if gaps.any() else {}
 
-# %% ../../nbs/05_rules.ipynb #a101f540
+# %% ../../nbs/05_rules.ipynb #67fd355e
 @patch
 def _check_values(self: Rules, values: list[Any], indices: np.ndarray) -> tuple[pa.ChunkedArray, Faults]:
     "Let pydantic look at some values; each row has one of them, or -1."
@@ -174,9 +174,9 @@ def _check_values(self: Rules, values: list[Any], indices: np.ndarray) -> tuple[
     rules = defaultdict(list)
     for position, message in messages.items():
         rules[message].append(position)
-    faults = {rule: np.isin(indices, positions, kind="sort").nonzero()[0] for rule, positions in rules.items()}
+    faults = {rule: np.isin(indices, positions).nonzero()[0] for rule, positions in rules.items()}
     rows = typed(self.field, results).take(pa.array(indices, mask=indices < 0))
-    bad = np.isin(indices, list(messages), kind="sort").nonzero()[0] if messages else NO_ROWS
+    bad = np.isin(indices, list(messages)).nonzero()[0] if messages else NO_ROWS
     rows, missing = self._without_gaps(rows, apart=bad)
     return rows, missing | faults
 
@@ -191,7 +191,7 @@ def _ask_pydantic(self: Rules, column: Column) -> tuple[pa.ChunkedArray, Faults]
     indices = np.where(is_missing, -1, np.cumsum(~is_missing) - 1)
     return self._check_values([value for value in column if value is not None], indices)
 
-# %% ../../nbs/05_rules.ipynb #d832822f
+# %% ../../nbs/05_rules.ipynb #471e4610
 @patch
 def check(self: Rules, column: Column) -> tuple[pa.ChunkedArray, Faults]:
     "A column as validated, and the rows that break a rule."
@@ -203,7 +203,7 @@ def check(self: Rules, column: Column) -> tuple[pa.ChunkedArray, Faults]:
     if not len(bad):
         return self._without_gaps(known)
     part, faults = self._ask_pydantic(column.take(pa.array(bad)))
-    mask = np.isin(np.arange(len(known)), bad, kind="sort")
+    mask = np.isin(np.arange(len(known)), bad)
     known = pc.replace_with_mask(known.combine_chunks(), pa.array(mask), part.combine_chunks())
     known, missing = self._without_gaps(pa.chunked_array([known]), apart=bad)
     return known, missing | {rule: bad[rows] for rule, rows in faults.items()}
