@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Column', 'Profile']
 
-# %% ../../nbs/50_profile.ipynb #a89dd69d
+# %% ../../nbs/50_profile.ipynb #6d03048a
 import uuid
 import weakref
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 import duckdb
+from fastcore.basics import patch
 
 from .column_types import Form, database_type, form_of
 from .conversion import typed_conversion, without_missing
@@ -173,7 +174,7 @@ def _check_format(column: str, format: str) -> None:
     except duckdb.Error:
         raise DaybookError(f"{column}={format}: {format} is no format of dates; one is %d.%m.%Y") from None
 
-# %% ../../nbs/50_profile.ipynb #10c4c19a
+# %% ../../nbs/50_profile.ipynb #031ccb46
 class Profile:
     "A table, and what is in each of its columns."
 
@@ -204,36 +205,44 @@ class Profile:
         for name in known:
             self._check_fits(name)
 
-    def cell(self, column: str) -> str:
-        "SQL of a column as it stands in the table."
-        return identifier(self._in_duckdb[column])
+# %% ../../nbs/50_profile.ipynb #44f5c0fb
+@patch
+def cell(self: Profile, column: str) -> str:
+    "SQL of a column as it stands in the table."
+    return identifier(self._in_duckdb[column])
 
-    def sql(
-        self,
-        column: str,
-    ) -> str:  # NULL where it is missing
-        "SQL of a column's values, converted to their type."
-        form, source = self.columns[column].form, _read_as(self.columns[column].database)
-        return typed_conversion(f"({self._without_gaps(column)})", source, form.type, form.format, self.decimal)
 
-    def _without_gaps(self, column: str) -> str:
-        "SQL of a column as it stands in the table, but NULL where it is missing."
-        found = self.columns[column]
-        form, name, source = found.form, self.cell(column), _read_as(found.database)
-        value = f"CAST({name} AS VARCHAR)" if source == "VARCHAR" else name
-        return without_missing(value, source, form.type, form.gaps, form.format, self.decimal)
+@patch
+def _without_gaps(self: Profile, column: str) -> str:
+    "SQL of a column as it stands in the table, but NULL where it is missing."
+    found = self.columns[column]
+    form, name, source = found.form, self.cell(column), _read_as(found.database)
+    value = f"CAST({name} AS VARCHAR)" if source == "VARCHAR" else name
+    return without_missing(value, source, form.type, form.gaps, form.format, self.decimal)
 
-    def _check_fits(self, column: str) -> None:
-        "Raise `DaybookError` if the format that its owner said does not fit all dates of a column."
-        cell, format = self._without_gaps(column), self.columns[column].form.format
-        if not format:
-            return
-        query = f"SELECT rowid, {cell} FROM {self.table} WHERE {cell} IS NOT NULL AND {self.sql(column)} IS NULL"
-        rows = duckdb.sql(f"{query} ORDER BY rowid LIMIT 3").fetchall()
-        if rows and not self.columns[column].n_distinct:
-            raise DaybookError(f"{column}: no value fits the format {format}, as row {rows[0][0]} ({rows[0][1]})")
-        if rows:
-            count = duckdb.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
-            shown = ", ".join(f"row {row} ({text})" for row, text in rows)
-            shown += f" and {count - 3:,} more" if count > 3 else ""
-            raise DaybookError(f"{column}: not a date written as {format}: {shown}")
+
+@patch
+def sql(
+    self: Profile,
+    column: str,
+) -> str:  # NULL where it is missing
+    "SQL of a column's values, converted to their type."
+    form, source = self.columns[column].form, _read_as(self.columns[column].database)
+    return typed_conversion(f"({self._without_gaps(column)})", source, form.type, form.format, self.decimal)
+
+# %% ../../nbs/50_profile.ipynb #b5818857
+@patch
+def _check_fits(self: Profile, column: str) -> None:
+    "Raise `DaybookError` if the format that its owner said does not fit all dates of a column."
+    cell, format = self._without_gaps(column), self.columns[column].form.format
+    if not format:
+        return
+    query = f"SELECT rowid, {cell} FROM {self.table} WHERE {cell} IS NOT NULL AND {self.sql(column)} IS NULL"
+    rows = duckdb.sql(f"{query} ORDER BY rowid LIMIT 3").fetchall()
+    if rows and not self.columns[column].n_distinct:
+        raise DaybookError(f"{column}: no value fits the format {format}, as row {rows[0][0]} ({rows[0][1]})")
+    if rows:
+        count = duckdb.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
+        shown = ", ".join(f"row {row} ({text})" for row, text in rows)
+        shown += f" and {count - 3:,} more" if count > 3 else ""
+        raise DaybookError(f"{column}: not a date written as {format}: {shown}")

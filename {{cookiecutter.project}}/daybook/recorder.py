@@ -81,14 +81,14 @@ def response_messages(start: Message, body: bytes, more: bool, request_id: str) 
     headers.append((b"x-request-id", request_id.encode()))
     return {**start, "headers": headers}, {"type": "http.response.body", "body": body, "more_body": more}
 
-# %% ../../nbs/11_recorder.ipynb #00d7d356
+# %% ../../nbs/11_recorder.ipynb #3c199ae4
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _json_header = [(b"content-type", b"application/json")]
 _failed = b'{"error": "the service failed; its log says why"}'
 _not_logged = b'{"error": "the request could not be logged, and so is not answered: try again later"}'
 
-
+# %% ../../nbs/11_recorder.ipynb #51471be2
 class Relay(Exchange):
     "Passes the messages of one exchange between a server and the application."
 

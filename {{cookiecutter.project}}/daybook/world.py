@@ -96,7 +96,7 @@ def log_actuals(log: Log, request: str, rows: pd.DataFrame, received: datetime) 
     }
     put_table(log.store, f"actuals/dt={received:%Y-%m-%d}/{request}.parquet", pa.table(table))
 
-# %% ../../nbs/17_world.ipynb #9ca7a5a2
+# %% ../../nbs/17_world.ipynb #1321533b
 @dataclass(frozen=True)
 class World:
     "A model in service, what it predicted, and what came of it."
@@ -108,7 +108,7 @@ class World:
     end: date  # the first day that it has not
     as_of: datetime  # when the last days' actuals had not arrived yet
 
-
+# %% ../../nbs/17_world.ipynb #255b5035
 def _has_labels(contract: Contract) -> bool:
     "Whether a table of labels can name a row of the log."
     return bool(contract.key) and all(contract.fields[name].log == "keep" for name in contract.key)
@@ -126,7 +126,7 @@ def _live(contract: Contract, later: pd.DataFrame, times: pd.Series, tag: str, d
             request = PurePosixPath(path).name.partition("-")[0]
             log_actuals(log, request, rows, (day + timedelta(days=days_late)).to_pydatetime().replace(tzinfo=UTC))
 
-
+# %% ../../nbs/17_world.ipynb #c5475161
 def world(
     contract: Contract,
     frame: pd.DataFrame,  # validated rows, best of at least half a year
