@@ -24,7 +24,7 @@ TEMPLATE = ROOT / "{{cookiecutter.project}}"
 PROJECT, PACKAGE = "bike-demand", "bike_demand"
 PROJECTS = {"regression": PROJECT, "classification": "late-parcels"}
 AUTHOR = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
-# Settings of whoever calls this, which must not reach a project.
+# Settings of the caller, which must not reach a project.
 SETTINGS = tuple("BENTOML CHAMPION_FILE DAYBOOK_ GIT_ IOLOG_ MODEL_STORE PYTHON SERVICE_ VIRTUAL_ENV".split())
 
 
@@ -32,7 +32,7 @@ def bake(folder: Path, **answers: str) -> Path:
     """Generate a project below `folder` without asking; raises cookiecutter's errors."""
     folder.mkdir(parents=True, exist_ok=True)
     project = cookiecutter(str(ROOT), no_input=True, output_dir=str(folder), extra_context=answers, default_config=True)
-    for name in ("__pycache__", ".ruff_cache"):  # of whoever used the library where it lies
+    for name in ("__pycache__", ".ruff_cache"):  # left where the library was used
         shutil.rmtree(Path(project, "daybook", name), ignore_errors=True)
     Path(project, "daybook", "_modidx.py").unlink(missing_ok=True)
     return Path(project)

@@ -27,7 +27,7 @@ class Stranger:
     source: str  # SQL
     args: list[str]  # of `daybook adopt`
     order: str = "true"  # SQL of the time by which the last tenth is future
-    is_model_better: bool | None = None  # than the naive baseline; None: nobody knows
+    is_model_better: bool | None = None  # than the naive baseline; None: unknown
 
 
 def packaged(package: str, *path: str) -> Path:

@@ -118,7 +118,7 @@ class Roles:
     target: str | None
     time: str | None
     key: tuple[str, ...]
-    guessed: frozenset[str] = frozenset()  # those of target, time and key that nobody said
+    guessed: frozenset[str] = frozenset()  # those of target, time and key that were not named
     warnings: tuple[str, ...] = field(default=())
 
 # %% ../../nbs/51_roles.ipynb #600ea4ef
@@ -175,7 +175,7 @@ def _sound_key(profile: Profile, key: tuple[str, ...], time: str | None) -> tupl
 
 # %% ../../nbs/51_roles.ipynb #89643094
 def _forgotten(profile: Profile, target: str, time: str | None, key: tuple[str, ...]) -> list[str]:
-    "Warnings of a time or a key that nobody said, though the table seems to have one."
+    "Warnings of a time or a key that was not named, though the table seems to have one."
     found, warnings = time or guess_time(profile), []
     if not time and found:
         warnings.append(f"no --time: jobs take the day of a request for that of its rows; looked like a time: {found}")
