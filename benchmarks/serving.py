@@ -1,12 +1,11 @@
 """Measure what a request costs in CPU time, side by side with other servers, and write benchmarks/serving.md.
 
-build/env/bin/python benchmarks/serving.py [--rounds N] [--seconds S]
+build/env/bin/python benchmarks/serving.py [--rounds N] [--seconds S] [--peers FastAPI "MLServer, lean"]
 
 Needs Linux and two cores: one for the servers, one for the client.
 """
 
 import argparse
-import ast
 import json
 import os
 import platform
@@ -41,6 +40,7 @@ CONNECTIONS = 8
 SLICES = 6  # of a server's turn in a round
 PAIRS = 6  # of fresh processes with and without the log
 STARTS = 7
+CASES = [(8, 1), (1, 1), (8, 100), (1, 10_000)]  # connections, and rows of a request: Daybook beside FastAPI
 SERVER_CORE, CLIENT_CORE = (sorted(os.sched_getaffinity(0)) * 2)[:2]
 
 SAME = ("numpy", "pandas", "scikit-learn", "scipy", "skops")  # in all environments, in the project's version
@@ -185,19 +185,11 @@ def without_log(project: Path, into: Path) -> Path:
     copy = into / project.name
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv", "runs", ".git"))
     module = copy / "daybook" / "serving.py"
-    tree = ast.parse(module.read_text(encoding="utf-8"))
-    [body] = [node.body for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "install"]
-    statements = [node for node in body if isinstance(node, ast.Expr) and adds_recorder(node.value)]
-    if len(statements) != 1:
-        sys.exit(f"{module} does not add the recorder in one statement of install(): mend adds_recorder()")
-    body.remove(statements[0])
-    module.write_text(ast.unparse(tree), encoding="utf-8")
+    text, doors = module.read_text(encoding="utf-8"), "return [recorder, gate]"
+    if text.count(doors) != 1:
+        sys.exit(f"{module} does not put the recorder before the gate by `{doors}`: mend without_log()")
+    module.write_text(text.replace(doors, "return [gate]"), encoding="utf-8")
     return copy
-
-
-def adds_recorder(call: ast.expr) -> bool:
-    """Whether this is `service.add_asgi_middleware(Recorder, ...)`."""
-    return isinstance(call, ast.Call) and ast.unparse(call).startswith("service.add_asgi_middleware(Recorder,")
 
 
 def prepare_daybook() -> list[dict[str, Any]]:
@@ -233,7 +225,7 @@ def prepare_peer(server: Server, same: dict[str, str]) -> None:
     constraints.write_text("\n".join(pins), encoding="utf-8")
     project = tomllib.loads((DAYBOOK.folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     # Without what makes the project's own server fast: a peer has it if it requires it.
-    needed = [package for package in project["dependencies"] if not package.startswith(("uvloop", "httptools"))]
+    needed = [package for package in project["dependencies"] if not package.startswith(("uv", "httptools"))]
     uv("pip", "install", "--quiet", "--python", python, "--constraint", constraints, *needed, *server.packages)
     force = ("--no-deps", "--reinstall-package", "bike-demand")
     uv("pip", "install", "--quiet", "--python", python, *force, DAYBOOK.folder)
@@ -333,7 +325,12 @@ def busy_seconds() -> float:
 
 def as_request(server: Server, row: dict[str, Any]) -> bytes:
     """The HTTP request for a row."""
-    body = json.dumps(server.body(row)).encode()
+    return as_post(server, server.body(row))
+
+
+def as_post(server: Server, content: Any) -> bytes:
+    """The HTTP request for a body."""
+    body = json.dumps(content).encode()
     head = f"POST {server.path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -449,6 +446,26 @@ def measure_servers(servers: list[Server], rounds: int, seconds: float) -> None:
         print(f"round {number + 1} of {rounds}", flush=True)
 
 
+def measure_cases(pair: list[Server], rows: list[dict[str, Any]], rounds: int, seconds: float) -> list[list[float]]:
+    """CPU time a request, the first server's to the second's, round by round, for each of the cases."""
+    table = []
+    for connections, size in CASES:
+        batches = [[rows[(start + number) % len(rows)] for number in range(size)] for start in range(7)]
+        ratios = []
+        for server in pair:
+            server.requests = [as_post(server, {"rows": batch}) for batch in batches]
+            load([server], seconds / 2, connections)
+        for _ in range(rounds):
+            costs = {}
+            for server in random.sample(pair, 2):
+                count, _, [spent] = load([server], seconds, connections)
+                costs[server.name] = spent / count
+            ratios.append(costs[pair[0].name] / costs[pair[1].name])
+        table.append(ratios)
+        print(f"{connections} connections, {size:,} rows: {spread(ratios)}", flush=True)
+    return table
+
+
 def measure_start() -> list[tuple[float, float]]:
     """Seconds from `bentoml serve` to its first 200 from /readyz, and those of importing what it uses."""
     python = DAYBOOK.commands / "python"
@@ -509,6 +526,7 @@ def report(
     others: float,
     log: list[list[tuple[float, float, float]]],
     starts: list[tuple[float, float]],
+    cases: list[list[float]],
 ) -> str:
     """All that was measured, as Markdown."""
     servers = [DAYBOOK, UNLOGGED, *PEERS]
@@ -547,6 +565,13 @@ def report(
             textwrap.fill(f"- {server.name}: {server.setup} ({server.versions})", 120, subsequent_indent="  ")
             for server in servers
         ),
+        "## Beside FastAPI",
+        filled("""The same two by turns, with one connection and with larger requests. With several connections, Daybook
+            predicts the rows of requests together that are there at the same time."""),
+        "\n".join(
+            ["| Connections | Rows of a request | CPU to FastAPI's |", "|--:|--:|--:|"]
+            + [f"| {n} | {size:,} | {spread(ratios)} |" for (n, size), ratios in zip(CASES, cases, strict=False)]
+        ),
         "## What the log costs",
         filled(f"""The log costs **{added:.0f} µs** of CPU time a request, **{share_of_log(pairs):.1%}** on top of what
             the rest costs. Two services, one with and one without the log, were called in turn, request by request, so
@@ -570,7 +595,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10, help="rounds in which each server is loaded once")
     parser.add_argument("--seconds", type=float, default=3, help="for how long a server is loaded at a time")
+    parser.add_argument("--peers", nargs="*", help="only these; the page is printed, and not written")
     arguments = parser.parse_args()
+    if arguments.peers is not None:
+        PEERS[:] = [peer for peer in PEERS if peer.name in arguments.peers]
     if SERVER_CORE == CLIENT_CORE:
         sys.exit("two cores are needed: one for the servers, one for the client")
     print("baking, installing and training", flush=True)
@@ -598,6 +626,8 @@ def main() -> None:
         check(running)
         before, own, began = busy_seconds(), cpu_of(os.getpid()), time.perf_counter()
         measure_servers(running, arguments.rounds, arguments.seconds)
+        pair = [DAYBOOK, *(peer for peer in PEERS if peer.name == "FastAPI" and not peer.failure)]
+        cases = measure_cases(pair, rows, arguments.rounds, arguments.seconds) if len(pair) > 1 else []
         foreign = busy_seconds() - before - (cpu_of(os.getpid()) - own)
         others = max(0.0, foreign / (time.perf_counter() - began) / os.cpu_count())
     finally:
@@ -605,8 +635,9 @@ def main() -> None:
             stop(server)
     if (logged(DAYBOOK), logged(UNLOGGED)) != (DAYBOOK.responses, 0):
         sys.exit(f"{DAYBOOK.responses} responses, {logged(DAYBOOK)} are logged, and {logged(UNLOGGED)} without the log")
-    text = report(arguments.rounds, arguments.seconds, others, log, starts)
-    (HERE / "serving.md").write_text(text, encoding="utf-8")
+    text = report(arguments.rounds, arguments.seconds, others, log, starts, cases)
+    if arguments.peers is None:
+        (HERE / "serving.md").write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -15,6 +15,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from daybook import champion, change, jobs, models, runs
+from daybook.backtest import Comparison, Condition
+from daybook.checks import Check
+from daybook.decision import Decision, Inputs, Reference
 from daybook.log import Log
 from daybook.recorder import Recorder
 
@@ -75,8 +78,6 @@ def shape(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, str]]:
                 key = "<model>"
             elif key in {*contract.fields, "prediction"}:
                 key = "<column>"
-            elif " " in key and isinstance(item, bool):
-                key = "<rule>"
             inside[f"{path}.{key}".removeprefix(".")].append(item)
     for each, items in inside.items():
         yield from shape(items, each)
@@ -113,4 +114,8 @@ def records(home: Path) -> Iterator[str]:
     yield f"### champion.json\n\nIn the project.\n\n{fields(champion.Champion)}"
     yield f"### drift.json\n\nIn the folder of a run of `drift`.\n\n{left_by('drift')}"
     yield f"Each of `columns` has its `reasons` to count as moved, and\n\n{fields(change.Change)}"
-    yield f"### decision.json\n\nIn the folder of a run of `backtest`, from three of them.\n\n{left_by('backtest')}"
+    schema = json.dumps(Decision.model_json_schema(), indent=2)
+    yield f"### decision.json\n\nIn the folder of a run of `backtest`. Its fields:\n\n{fields(Decision)}"
+    for part in (Check, Condition, Comparison, Reference, Inputs):
+        yield f"#### {part.__name__}\n\n{part.__doc__}\n\n{fields(part)}"
+    yield f"Its JSON schema, also `Decision.model_json_schema()` of `daybook.decision`:\n\n```json\n{schema}\n```\n"

@@ -6,7 +6,7 @@ from typing import Annotated
 import bentoml
 import numpy as np
 import pandas as pd
-from bike_demand.model import features
+from columns import predict_columns
 
 from daybook.models import load
 
@@ -27,6 +27,6 @@ class Stock:
             for name in df:
                 kind = "categorical" if name == "dteday" else "numerical"
                 mon.log_batch(df[name], name=name, role="feature", data_type=kind)
-            predictions = self.model.predict(features(df))
+            predictions = predict_columns(self.model, df)
             mon.log_batch(predictions, name="cnt", role="prediction", data_type="numerical")
         return predictions

@@ -4,7 +4,7 @@ import logging
 import os
 
 from bike_demand.data import Row
-from bike_demand.model import features
+from columns import predict_columns
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pythonjsonlogger.json import JsonFormatter
@@ -37,6 +37,6 @@ logger.setLevel(logging.INFO)
 async def predict(body: Rows) -> Predictions:
     """One prediction for each row."""
     columns = {name: [getattr(row, name) for row in body.rows] for name in Row.model_fields}
-    answer = Predictions(predictions=model.predict(features(columns)).tolist())
+    answer = Predictions(predictions=predict_columns(model, columns).tolist())
     logger.info("predicted", extra={"input": body.model_dump(mode="json"), "output": answer.model_dump(mode="json")})
     return answer

@@ -5,7 +5,7 @@ import sys
 
 import litserve
 import numpy as np
-from bike_demand.model import features
+from columns import predict_columns
 
 from daybook.models import load
 
@@ -23,7 +23,7 @@ class Api(litserve.LitAPI):
 
     def predict(self, columns: dict) -> np.ndarray:
         """One prediction for each row."""
-        return self.model.predict(features(columns))
+        return predict_columns(self.model, columns)
 
     def encode_response(self, predictions: np.ndarray) -> dict:
         """What goes out."""

@@ -7,7 +7,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from bike_demand.data import Row
-from bike_demand.model import features
+from columns import predict_columns
 
 from daybook.models import load
 
@@ -21,7 +21,7 @@ class Model(mlflow.pyfunc.PythonModel):
 
     def predict(self, context: mlflow.pyfunc.PythonModelContext, model_input: pd.DataFrame) -> np.ndarray:
         """One prediction for each row."""
-        return self.model.predict(features(model_input))
+        return predict_columns(self.model, model_input)
 
 
 mlflow.models.set_model(Model())

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from bike_demand.model import features
+from columns import predict_columns
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, PandasCodec
 from mlserver.types import InferenceRequest, InferenceResponse
@@ -26,7 +26,7 @@ class Runtime(MLModel):
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """One prediction for each row."""
-        predictions = self.model.predict(features(self.columns(payload)))
+        predictions = predict_columns(self.model, self.columns(payload))
         return InferenceResponse(model_name=self.name, outputs=[NumpyCodec.encode_output("predict", predictions)])
 
 

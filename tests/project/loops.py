@@ -31,7 +31,7 @@ old = saved("2011-01-01", "2012-01-01")
 champion.promote(old, "The first one.", {"mae": 10.0})
 later, served = between("2012-01-01", "2012-07-01"), models.load(old)
 for month, rows in later.groupby(later[time].dt.month):
-    Log(contract).backfill(rows, served.predict(rows), old, f"2026-01-{month:02}")
+    Log(contract).backfill(rows, served.predict(rows), old, f"2012-{month:02}-01")
 labels_of(contract, later).to_parquet(home / "labels.parquet")
 tags = {"old": old, "good": saved("2011-10-01", "2012-06-01"), "peeking": saved("2011-10-01", "2012-07-01")}
 print(json.dumps(tags | {"poor": saved("2011-01-01", "2011-03-01")}))

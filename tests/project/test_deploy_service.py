@@ -69,7 +69,7 @@ def test_service_and_job_write_to_the_log_and_tmp_alone(
 def test_service_answers_what_is_in_flight_and_takes_nothing_new(
     project: Project, trained: str, edited: Callable[[str, str, str], None], tmp_path: Path
 ) -> None:
-    log, predict = tmp_path / "iolog", "predictions = self.predictor.respond(rows)"
+    log, predict = tmp_path / "iolog", "predictions = await self.predictor.respond(rows)"
     edited("bike_demand/service.py", predict, f"import asyncio; await asyncio.sleep(len(rows))\n        {predict}")
     with serve(project, folder=project.root, IOLOG_DIR=str(log)) as service, ThreadPoolExecutor() as clients:
         slow = [

@@ -65,7 +65,7 @@ def page_status(url: str) -> int:
 def test_rejections_are_logged(project: Project, trained: str, edited: Callable, tmp_path: Path) -> None:
     log = tmp_path / "iolog"
     settings = {"SERVICE_API_KEY": "s3cret", "SERVICE_MAX_BODY_MB": "0.01", "SERVICE_TIMEOUT": "2"}
-    predict = "predictions = self.predictor.respond("
+    predict = "predictions = await self.predictor.respond("
     nap = f"import asyncio; await asyncio.sleep(60 if len(rows) == 7 else 0)\n        {predict}"
     edited("bike_demand/service.py", predict, nap)
     with serve(project, folder=project.root, IOLOG_DIR=str(log), **settings) as service:

@@ -32,7 +32,7 @@ for name in ("other", "changed"):
     shutil.copytree(home / "iolog", home / name, dirs_exist_ok=True)
 for path in (home / "other").glob("predictions/*/*/*.parquet"):
     pd.read_parquet(path, partitioning=None).drop(columns="weathersit").to_parquet(path)
-[path] = (home / "changed").glob("predictions/*/dt=2026-01-06/*.parquet")
+[path] = (home / "changed").glob("predictions/*/dt=2012-06-01/*.parquet")
 rows = pd.read_parquet(path, partitioning=None)
 rows.loc[300, "prediction"] += 1
 rows.to_parquet(path)
@@ -76,12 +76,21 @@ CASES = {
         {"labels": "same.csv"},
         "all 20 actuals about 2011-12-05 to 2012-01-01 are 7: nothing can be judged by that",
     ),
+    "backtest-file-is-younger": (
+        "backtest",
+        {"labels": "same.csv", "as_of": "2012-06-01"},
+        "labels have no column `received`, and their file was written on ",
+    ),
     "backtest-no-such-days": (
         "backtest",
         LABELLED | {"end": "2011-06-01"},
         "has an actual: there are some from 2012-01-01 to 2012-06-30",
     ),
-    "backtest-too-early": ("backtest", LABELLED | {"as_of": "2011-06-01"}, "predictions as of 2011-06-01"),
+    "backtest-too-early": (
+        "backtest",
+        LABELLED | {"as_of": "2011-06-01"},
+        "predictions as of 2011-06-01 00:00: nothing to judge by",
+    ),
     "backtest-no-model": (
         "backtest",
         LABELLED | {"candidates": "bike_demand:gone"},

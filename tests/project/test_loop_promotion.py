@@ -17,7 +17,12 @@ def test_backtest_judges_and_promotion_follows(world: World, champion: Read) -> 
     output = world.run("backtest", labels=world.labels, candidates=good, code=3)
     assert "ALERT: mae is" in output and "times the" in output
     decision = world.read("backtest", "decision.json")
-    assert decision["v"] == 1 and decision["verdict"] == "promote" and all(decision["comparison"]["rule"].values())
+    assert decision["v"] == 2 and decision["verdict"] == "promote"
+    assert all(condition["is_met"] for condition in decision["comparison"]["rule"])
+    run = json.loads((world.folder("backtest") / "run.json").read_text())
+    assert run["verdict"] == "PROMOTE" and run["summary"].startswith(f"Promote {good}: mae is ")
+    assert run["command"] == f"daybook run promote -p candidate={good}" and run["alert"] == decision["alert"]
+    assert list(run["metrics"])[:4] == [f"mae_{name}" for name in ("in_service", "when_made", "baseline", "candidate")]
     assert decision["comparison"]["high"] < 0 and decision["champion"] == old
     assert decision["metrics"][good]["mae"] < decision["metrics"][old]["mae"] == pytest.approx(decision["in_service"])
     assert set(decision["inputs"]["models"]) == {good, old}
@@ -62,5 +67,8 @@ def test_backtest_as_of_a_day_sees_what_had_arrived(world: World) -> None:
     world.run("backtest", labels=world.labels, as_of="2012-02-01", tolerated=5)
     decision = world.read("backtest", "decision.json")
     assert decision["window"]["end"] == "2012-01-29" and decision["actuals"]["days_late_median"] == 3.0
-    assert decision["actuals"]["with_actual"] < decision["actuals"]["predictions"] / 5
-    assert json.loads((world.folder("backtest") / "run.json").read_text())["alert"] is None
+    facts = decision["actuals"]
+    assert facts["with_actual"] < facts["predictions"] < 31 * 24 + 1, "February was not there yet"
+    assert facts["predicted_after_as_of"] > 3000
+    run = json.loads((world.folder("backtest") / "run.json").read_text())
+    assert (run["alert"], run["verdict"]) == (decision["alert"], "ALERT" if decision["alert"] else "OK")

@@ -82,7 +82,7 @@ def test_row_is_predicted_the_same_everywhere(parcels: Project, answered: tuple[
 
 def test_backtest_repeats_what_was_predicted(parcels: Project, answered: tuple[Service, str], tmp_path: Path) -> None:
     parcels.python(LABELS)
-    args = ["-p", "labels=labels.csv", "-p", "min_rows=50", "-p", f"folder={answered[0].log}"]
+    args = ["-p", "labels=labels.csv", "-p", "min_rows=1000", "-p", f"folder={answered[0].log}"]
     parcels.run("daybook", "run", "backtest", *args)
     folder, run = last_run(parcels, "backtest")
     assert run["metrics"]["rows"] == 200

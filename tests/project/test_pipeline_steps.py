@@ -80,7 +80,7 @@ estimator = fit(past)
 predictions = predict(estimator, contract.arrays(past))
 tag = models.save(contract, estimator, predict, past, predictions, metrics={"mae": 60.0})
 champion.promote(tag, "the first one", {"mae": 60.0})
-Log(contract).backfill(served, predict(estimator, contract.arrays(served)), tag, "2026-01-01")
+Log(contract).backfill(served, predict(estimator, contract.arrays(served)), tag, "2012-01-01")
 known = (served["dteday"] + timedelta(days=3)).dt.tz_localize("UTC")
 actuals = served[["dteday", "hr", "cnt"]].assign(received=known)
 actuals.to_parquet(sys.argv[1])
@@ -102,3 +102,5 @@ def test_week_alerts_when_predictions_are_bad(ci: str, tmp_path: Path) -> None:
         for table, expected in zip(tables, (0, 3), strict=True):
             code, output = run_steps(project, "weekly", "loop", home, **settings, LABELS=table)
             assert code == expected, output
+            page = (project / "runs" / "index.html").read_text(encoding="utf-8")  # among the artifacts
+            assert ("Something has to be done: backtest needs attention." in page) == bool(expected)

@@ -75,6 +75,8 @@ def test_train_leaves_a_run_and_a_model(project: Project) -> None:
     for fact in (run["id"], run["data"], run["git_commit"]):
         assert fact in facts
     assert run["id"] in project.run("daybook", "list")
+    page = (project.root / "runs" / "index.html").read_text(encoding="utf-8")
+    assert f'href="train/{run["id"]}/report.html"' in page and str(project.root) not in page
 
 
 def test_train_gives_the_same_model_for_the_same_notebook_data_and_seed(project: Project) -> None:

@@ -8,9 +8,9 @@ import pytest
 from kinds import ended, lasted, late, of, timeless, trips
 
 from daybook import example
-from daybook.baseline import Comparison, compare, naive_baseline, standard_error
+from daybook.baseline import Comparison, compare, compare_origins, naive_baseline, standard_error
 from daybook.contract import Contract
-from daybook.holdout import is_held_out
+from daybook.holdout import is_held_out, origins
 from daybook.standard_metrics import loss
 
 
@@ -91,6 +91,17 @@ def test_comparison_of_noise_is_no_better() -> None:
     noisy = np.clip(baseline.predictions + random.normal(0, 0.1, len(ahead)), 0.01, 0.99)
     comparison = compare(late, ahead, noisy, baseline, lambda *pair: loss("binary", *pair), "log_loss")
     assert not comparison.is_better
+
+
+def test_compare_origins_gives_each_stretch_its_own_baseline() -> None:
+    frame = example.sample(days=40)
+    stretch = origins(example.contract, frame, 7, 3)
+    right = frame["rentals"].to_numpy(float)[stretch >= 0]
+    table = compare_origins(example.contract, frame, right, example.loss, 7, 3)
+    assert table["rows"].tolist() == [7 * 24] * 3 and (table["model"] == 0).all()
+    last = naive_baseline(example.contract, frame[stretch < 2], frame[stretch == 2]).predictions
+    assert table["baseline"].iloc[-1] == example.loss(frame["rentals"][stretch == 2], last).mean()
+    assert (table["last"] - table["first"] == np.timedelta64(6, "D")).all()
 
 
 def test_standard_error_counts_days_and_not_rows() -> None:

@@ -54,6 +54,7 @@ def test_world_without_a_key_has_actuals_in_its_log(home: Path, monkeypatch: pyt
     found = judge(log, metrics_of(flowers), made.candidates, as_of=made.as_of)
     assert found.decision.leakage == "unknown" and found.repeated == found.decision.window.rows
     assert "neither a time nor a key: make sure that it has not" in found.summary()
+    assert found.decision.reference.days is None
 
 
 def test_backtest_of_classes(flowers: SimpleNamespace) -> None:
@@ -62,12 +63,15 @@ def test_backtest_of_classes(flowers: SimpleNamespace) -> None:
     decision = found.decision
     assert (decision.metric, decision.leakage, list(found.table)) == ("log_loss", "none", ["n", "log_loss", "accuracy"])
     assert found.scores.y_pred["in service"].shape == (decision.window.rows, 3)
-    assert decision.reference == "all rows that the model learned from"
+    assert decision.reference.words == "all rows that the model learned from" and decision.reference.days is None
+    assert decision.metrics["base rate"]["log_loss"] > 2 * decision.in_service
+    names = ["when made", "baseline", *(f"calibration of {name}" for name in flowers.contract.classes)]
+    assert [check.name for check in decision.checks] == names and not decision.alert
     assert found.months["reference"].nunique() == 1 and decision.actuals["of_unknown_class"] == 0
-    assert {name.partition(" = ")[0] for name in found.slices["slice"]} == {"garden"}
+    assert {name.split()[0] for name in found.slices["slice"]} >= {"garden", "sepal"}
     assert json.loads(decision.model_dump_json())["metrics"]["in service"]["accuracy"] > 0.8
-    figure = found.picture_predictions()
-    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == list(flowers.contract.classes)
+    picture = found.picture_predictions()
+    assert all(f"{name}: " in picture.alt for name in flowers.contract.classes) and "rows right" in picture.alt
     found.picture_months()
     plt.close("all")
 
@@ -86,8 +90,8 @@ def test_backtest_alerts_where_classes_are_mixed_up(flowers: SimpleNamespace) ->
     labels["species"] = labels["species"].map(dict(zip(classes, [*classes[1:], classes[0]], strict=True)))
     labels.to_parquet("turned.parquet")
     found = judge(log, metrics_of(flowers), as_of=made.as_of, labels="turned.parquet")
-    assert found.alert().endswith("train candidates: daybook run train")
-    assert "Train a candidate on rows that are not among those that judge it" in found.summary()
+    assert (found.verdict(), found.command()) == ("ALERT", "daybook run train")
+    assert [check.is_alert for check in found.decision.checks][:2] == [True, True]
     assert found.decision.retrain.end is None and found.decision.retrain.starts == []
 
 
@@ -152,7 +156,7 @@ def test_backtest_without_candidates_takes_a_log_that_hashes_a_field(
     gardens = log.predictions().project("garden").distinct().fetchall()
     assert len(gardens) == 2 and {len(garden) for (garden,) in gardens} == {32}
     found = judge(log, metrics_of(flowers), made.candidates, as_of=made.as_of, labels=made.labels)
-    assert (made.candidates, found.repeated, list(found.table.index)) == ([], None, ["in service"])
+    assert (made.candidates, found.repeated, list(found.table.index)) == ([], None, ["in service", "base rate"])
     assert "cannot be replayed" in found.repetition() and "log_loss_champion" not in found.run_metrics()
     other = save(flowers, sample(flowers.contract).assign(number=[f"N{k}" for k in range(1500)]))
     with pytest.raises(DaybookError, match="the log does not have garden as it was"):

@@ -108,6 +108,8 @@ def test_wrong_calls_are_one_sentence(probe: Probe, capfd: pytest.CaptureFixture
     [
         ({"metrics": {"mae": 2.0}, "model": "demand:ab12"}, 0, "mae              2.0"),
         ({"alert": "half of the rows are missing"}, 3, "ALERT: half of the rows are missing"),
+        ({"verdict": "OK", "summary": "Nothing has moved"}, 0, "OK: Nothing has moved\n"),
+        ({"verdict": "WARNING", "summary": "Too few", "command": "daybook list"}, 0, "Too few\nnext: daybook list\n"),
         ({"status": "failed", "error": "ValueError: late"}, 1, "probe failed after 4.2 s: ValueError: late"),
         ({"status": "failed", "error": "DaybookError: no rows"}, 1, "DaybookError: no rows"),
     ],
@@ -158,33 +160,22 @@ def test_params_shows_types_defaults_and_help(probe: Probe, capsys: pytest.Captu
     }
 
 
-def test_list_selects_and_sorts(probe: Probe, capsys: pytest.CaptureFixture) -> None:
-    folder = open_runs()
-    for number in (2, 3, 1):
-        run = replace(EXAMPLE, id=f"{number:024}", parameters={"number": number}, metrics={"twice": 2 * number})
-        folder.put(f"{run.path}/run.json", replace(run, status="failed" if number == 3 else "done").to_json())
-
-    def numbers(words: str) -> list[int]:
-        assert main(["list", probe(), "--json", *words.split()]) == 0
-        return [run["parameters"]["number"] for run in json.loads(capsys.readouterr().out)]
-
-    assert numbers("--sort twice") == [1, 2, 3] and numbers("--sort=-number --limit 2") == [3, 2]
-    assert numbers("-p number=2 --status done") == [2] and numbers("--status failed") == [3]
-    assert numbers("--sort nothing") == [] and main(["list", "drift"]) == 0
-    assert "jobs: probe\nno runs: `daybook run train` makes one" in capsys.readouterr().out
-    assert main(["list"]) == 0 and re.search(r"probe +0+3 +failed +4\.2", capsys.readouterr().out)
+def test_run_writes_the_overview_once(probe: Probe, calls: list[tuple], monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("daybook.overview.write_overview", lambda folder: written.append(folder.root))
+    assert main(["run", probe()]) == main(["rerun", "last"]) == main("sweep probe -p number=1,2".split()) == 0
+    assert written == [str(Path("runs").resolve())] * 3
 
 
-def test_show_and_clean(probe: Probe, capsys: pytest.CaptureFixture) -> None:
-    run, folder = replace(EXAMPLE, metrics={"twice": 6}), open_runs()
-    folder.put(f"{run.path}/run.json", run.to_json())
-    folder.put(f"{run.path}/report.html", b"")
-    assert main(["show", "last"]) == 0
-    said = capsys.readouterr().out
-    assert "twice            6" in said and f"runs/probe/{run.id}/report.html" in said and "alert" not in said
-    assert main(["show", "last", "--json"]) == 0 and json.loads(capsys.readouterr().out) == json.loads(run.to_json())
-    assert main(["clean", "--keep", "0"]) == 0
-    assert capsys.readouterr().out == "1 removed, the newest 0 of each job stay\n" and not folder.list()
+def test_run_survives_an_overview_that_cannot_be_written(
+    probe: Probe, calls: list[tuple], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(folder: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("daybook.overview.write_overview", fail)
+    assert main(["run", probe()]) == 0
+    assert capsys.readouterr().err == "the overview cannot be written: [Errno 28] No space left on device\n"
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture) -> None:

@@ -1,13 +1,14 @@
 """A decision: what it says, how it is read, and whether it still holds."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from daybook import example
+from daybook.backtest import Condition
 from daybook.backtest_report import judge
 from daybook.champion import promote
 from daybook.decision import Decision, check_decision, find_decision, nullable, parse_decision, read_decision
@@ -45,14 +46,14 @@ def test_decision_is_read_as_it_was_written(decision: Decision, tmp_path: Path) 
     path.write_text(json.dumps(decision.model_dump(mode="json"), default=str))
     assert read_decision(str(path)) == read_decision(f"file://{path}") == decision
     content = json.loads(path.read_text())
-    assert content["v"] == 1 and content["actuals"]["predictions"] == 2160
+    assert content["v"] == 2 and content["actuals"]["predictions"] == 2160
     assert set(content["inputs"]) == {"as_of", "labels", "folder", "store", "rows", "models", "code"}
 
 
 @pytest.mark.parametrize(
     "text, sentence",
     [
-        ('{"v": 2}', r"no decision of this version \(v: "),
+        ('{"v": 1}', r"no decision of this version \(v: "),
         ('{"run": "a", "figure": "mae"}', "run the backtest again"),
         ("no json", r"no decision of this version \(the file: "),
     ],
@@ -60,6 +61,29 @@ def test_decision_is_read_as_it_was_written(decision: Decision, tmp_path: Path) 
 def test_decision_of_another_version_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(DaybookError, match=sentence):
         parse_decision(text, "decision.json")
+
+
+def test_decision_has_a_schema(decision: Decision) -> None:
+    schema = Decision.model_json_schema()
+    assert set(schema["required"]) <= set(decision.model_dump(mode="json")) == set(schema["properties"])
+    assert schema["properties"]["v"]["const"] == 2
+    assert set(schema["$defs"]["Condition"]["properties"]) == {"name", "needed", "found", "is_met", "words"}
+    assert set(schema["$defs"]["Check"]["properties"]) >= {"name", "ratio", "low", "high", "least", "most", "is_alert"}
+
+
+def test_decision_of_labels_without_a_time_of_arrival_holds(world: World, tmp_path: Path) -> None:
+    """Nothing says when they arrived, so neither does the decision; the labels are the same when it is checked."""
+    labels = pd.read_parquet(world.labels).drop(columns="received")
+    labels.to_parquet(tmp_path / "labels.parquet")
+    metrics = Metrics(example.loss, example.evaluate)
+    found = judge(
+        Log(example.contract), metrics, world.candidates, end=date(2024, 7, 1), labels=str(tmp_path / "labels.parquet")
+    )
+    assert found.decision.inputs.as_of is None
+    check(found.decision)
+    labels.assign(rentals=labels["rentals"] + 1).to_parquet(tmp_path / "labels.parquet")
+    with pytest.raises(DaybookError, match="the log or its actuals changed"):
+        check(found.decision)
 
 
 def test_decision_that_is_absent_is_one_sentence() -> None:
@@ -121,9 +145,10 @@ def test_decision_does_not_hold(decision: Decision, change: dict, sentence: str)
 def test_decision_speaks_for_one_candidate(world: World, decision: Decision) -> None:
     with pytest.raises(DaybookError, match="another one was better"):
         check(decision, world.champion)
-    kept = decision.comparison.__class__(**vars(decision.comparison) | {"rule": {"saves a tenth": False}})
+    rule = [Condition("gain", 0.1, 0.05, False, "saves 5 %, needs 10 %")]
+    kept = decision.comparison.__class__(**vars(decision.comparison) | {"rule": rule})
     poor = decision.model_copy(update={"verdict": "keep", "comparison": kept})
-    with pytest.raises(DaybookError, match="does not speak for .*: saves a tenth"):
+    with pytest.raises(DaybookError, match="does not speak for .*: saves 5 %, needs 10 %"):
         check(poor)
 
 

@@ -1,5 +1,6 @@
 """Folders on any file system, files in one step, and hashes."""
 
+import errno
 import os
 import secrets
 import threading
@@ -122,13 +123,39 @@ def test_sha256_tree_tells_folders_apart(tmp_path: Path, files: dict[str, bytes]
     assert sha256_tree(tmp_path / "one") == sha256_tree(tmp_path / "one")
 
 
-def test_sha256_tree_leaves_names_out(tmp_path: Path) -> None:
+def test_sha256_tree_leaves_out_paths_and_no_other_file_of_the_name(tmp_path: Path) -> None:
     write_atomically(tmp_path / "model.skops", b"1")
     before = sha256_tree(tmp_path, exclude={"model.yaml"})
     write_atomically(tmp_path / "model.yaml", b"2")
     assert sha256_tree(tmp_path, exclude={"model.yaml"}) == before != sha256_tree(tmp_path)
+    write_atomically(tmp_path / "code" / "model.yaml", b"2")
+    assert sha256_tree(tmp_path, exclude={"model.yaml"}) != before
 
 
 def test_sha256_file(tmp_path: Path) -> None:
     write_atomically(tmp_path / "empty", b"")
     assert sha256_file(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("is_one_disk", [True, False])
+def test_take_moves_a_file(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_disk: bool) -> None:
+    source, replace = tmp_path / "raw" / "segment.jsonl", os.replace
+    write_atomically(source, b"{}\n")
+
+    def refuse(first: Path, second: Path) -> None:
+        if Path(first) == source and not is_one_disk:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(first, second)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    folder.take("archive/segment.jsonl", source)
+    assert folder.read("archive/segment.jsonl") == b"{}\n"
+    assert not source.exists() and folder.exists("archive/segment.jsonl")
+
+
+def test_take_leaves_the_source_if_the_folder_refuses_it(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "segment.jsonl", b"{}\n")
+    write_atomically(tmp_path / "archive", b"no folder")
+    with pytest.raises(OSError, match="archive"):
+        Folder.at(tmp_path).take("archive/segment.jsonl", tmp_path / "segment.jsonl")
+    assert (tmp_path / "segment.jsonl").exists()

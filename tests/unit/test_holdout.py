@@ -9,7 +9,7 @@ from kinds import ended, late, of, timeless, trips
 
 from daybook import example
 from daybook.contract import Contract
-from daybook.holdout import days_of, folds, is_held_out, out_of_fold, period
+from daybook.holdout import days_of, folds, is_held_out, origins, out_of_fold, period, rolling_origins
 from daybook.project import DaybookError
 
 FRAME = of(ended, trips())
@@ -90,3 +90,40 @@ def test_out_of_fold_works_for_a_single_day() -> None:
     day = example.sample(days=1)
     predictions = out_of_fold(example.contract, day, example.fit, example.predict)
     assert np.isfinite(predictions).all() and predictions.shape == (24,)
+
+
+def test_origins_are_the_last_stretches_of_days() -> None:
+    stretch, day = origins(ended, FRAME, days=5, count=3), days_of(ended, FRAME)
+    assert set(stretch) == {-1, 0, 1, 2}
+    for number in range(3):
+        days = day[stretch == number]
+        assert (days.max() - days.min()).astype(int) == 4 and (day.max() - days.max()).astype(int) == 5 * (2 - number)
+    assert (origins(ended, FRAME, 5, 0) == -1).all()
+
+
+def test_origins_refuse_what_leaves_nothing_to_learn_from() -> None:
+    with pytest.raises(DaybookError, match="20 times 28 days reach back to .*, and no row is older than that"):
+        origins(ended, FRAME, 28, 20)
+    with pytest.raises(DaybookError, match="trips has no time, so its rows have no last days: leave out folds"):
+        origins(timeless, FRAME)
+
+
+def test_rolling_origins_predict_each_stretch_from_the_rows_before_only() -> None:
+    seen = []
+
+    def fit(rows: pd.DataFrame) -> np.datetime64:
+        seen.append(days_of(ended, rows).max())
+        return seen[-1]
+
+    def predict(last: np.datetime64, columns: dict[str, np.ndarray]) -> np.ndarray:
+        first = next(iter(columns.values()))
+        return np.full(len(first), last.astype(int))
+
+    mixed = FRAME.sample(frac=1, random_state=0).reset_index(drop=True)
+    is_forecast, predictions = rolling_origins(ended, mixed, fit, predict, days=5, count=3)
+    day = days_of(ended, mixed)
+    assert len(seen) == 3 and is_forecast.sum() == len(predictions)
+    assert (day[is_forecast].astype(int) > predictions).all() and (
+        day[is_forecast].astype(int) <= predictions + 5
+    ).all()
+    assert (day[~is_forecast] <= seen[0]).all()

@@ -1,5 +1,6 @@
 """Labels of the team's: how their columns are found, cast and joined, and what counts as the latest."""
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import date, datetime
@@ -13,7 +14,7 @@ from segments_of import ROW, answered, write_schema, write_segment
 
 from daybook.contract import Contract
 from daybook.example import contract
-from daybook.labels import read_labels
+from daybook.labels import is_dated, latest, read_labels
 from daybook.log import Log
 from daybook.project import DaybookError
 
@@ -68,6 +69,39 @@ def test_two_columns_that_differ_by_case_are_one_sentence(log: Log, tmp_path: Pa
         labels = path
     with pytest.raises(DaybookError, match=f"{column}.*, which differ only in capitals: rename one"):
         log.labelled(labels=labels)
+
+
+def test_as_of_takes_a_file_without_received_as_of_its_own_time(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    table().to_csv(path, index=False)
+    os.utime(path, (1_704_448_800, 1_704_448_800))  # 2024-01-05 10:00 UTC
+    assert actuals(log, path, "2024-01-05 11:00") == actuals(log, path) == [None, 6, None]
+    rows = read_labels(path, contract, TYPES, "2024-01-06").project("CAST(received AS TIMESTAMP)").fetchall()
+    assert rows == [(datetime(2024, 1, 5, 10),)] and not is_dated(path)
+    with pytest.raises(DaybookError, match="no column `received`, and their file was written on 2024-01-05 10:00"):
+        actuals(log, path, "2024-01-05 10:00")
+
+
+def test_as_of_refuses_what_it_cannot_date(log: Log, tmp_path: Path) -> None:
+    with pytest.raises(DaybookError, match="no column `received`, and they are no file on this machine"):
+        actuals(log, table(), "2030-01-01")
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        table().to_sql("labels", connection, index=False)
+    with pytest.raises(DaybookError, match="they are no file on this machine.*leave out as_of"):
+        read_labels("SELECT * FROM labels", contract, TYPES, "2030-01-01", f"sqlite:///{tmp_path}/shop.db")
+
+
+def test_as_of_leaves_out_rows_whose_arrival_is_missing(log: Log) -> None:
+    labels = pd.concat([table(hour=[7]), table()]).assign(received=["2024-01-03", None])
+    assert actuals(log, labels, "2024-01-04") == [6, None, None]
+    assert actuals(log, labels) == [6, 6, None]
+
+
+def test_latest_says_when_the_first_one_arrived(log: Log) -> None:
+    labels = pd.concat([table(), table(rentals=[7])]).assign(received=["2024-01-03", "2024-01-05"])
+    rows = latest(read_labels(labels, contract, TYPES), ["day", "hour"])
+    days = [(actual, f"{last:%d}", f"{first:%d}") for *_, actual, last, first in rows.fetchall()]
+    assert days == [(7, "05", "03")]
 
 
 def test_labels_in_other_letters_and_types_are_found(log: Log) -> None:

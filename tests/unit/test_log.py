@@ -49,7 +49,7 @@ def test_log_tables_have_their_columns(log: Log, is_compacted: bool) -> None:
     own = [*contract.columns.values(), "prediction", "model", "dt"]
     assert log.predictions().columns == ["prediction_id", "request_id", "ts", "version", "bento", "rate", *own]
     assert log.actuals().columns == ["prediction_id", "actual", "event_time", "received", "request_id", "dt"]
-    names = "request_id ts route status ms model version bento rate in out dt"
+    names = "request_id ts route status ms model version bento rate key in out dt"
     assert log.requests().columns == names.split()
     assert log.predictions().project("any_value(model), any_value(dt)").fetchall() == [("demand", date(2024, 1, 1))]
 

@@ -1,6 +1,7 @@
 """Outcomes: which predictions have an actual, which of those count, and by which days a model is judged."""
 
 import json
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -73,6 +74,77 @@ def test_outcomes_of_actuals_that_came_through_the_service(world: World, log: Lo
     assert (found.facts["for_no_prediction"], found.facts["arrived_too_early"]) == (1, 1)
     then = outcomes(log, own, datetime(2026, 3, 2))
     assert then.rows.filter("actual IS NOT NULL").project("actual").fetchall() == [(4.0,)]
+
+
+def test_predictions_made_when_the_outcome_was_known_do_not_count(
+    world: World, log: Log, own: dict, tmp_path: Path
+) -> None:
+    """Whether labels or the service brought the actual, and even if a correction came later."""
+    rows = example.sample(200).tail(24)
+    log.backfill(rows, rows["rentals"] * 1.0, world.champion, "2024-08-20")
+    labels = rows[["day", "hour", "rentals"]].assign(received="2024-08-19")
+    labels = pd.concat([labels, labels.assign(received="2024-08-21", rentals=1)])
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(DaybookError, match="24 were made when their actual was known already"):
+        outcomes(log, own, labels=str(tmp_path / "labels.csv"))
+    labels.assign(received="2024-08-20T01:00Z").drop_duplicates(["day", "hour"]).to_csv(tmp_path / "labels.csv")
+    facts = outcomes(log, own, labels=str(tmp_path / "labels.csv")).facts
+    assert (facts["with_actual"], facts["predicted_too_late"]) == (24, 0)
+
+
+def test_predictions_made_after_as_of_are_not_there(world: World, log: Log, own: dict) -> None:
+    found = outcomes(log, own, world.as_of, str(world.labels))
+    rows = example.sample(200).tail(24)
+    log.backfill(rows, rows["rentals"] * 1.0, world.champion, world.as_of)
+    again = outcomes(log, own, world.as_of, str(world.labels))
+    assert again.facts == found.facts | {"predicted_after_as_of": 24}
+    assert rows_sha(evaluation_window(again)) == rows_sha(evaluation_window(found))
+
+
+def test_labels_without_a_time_of_arrival_are_of_their_files_time(
+    world: World, log: Log, own: dict, tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.parquet"
+    pd.read_parquet(world.labels).drop(columns="received").to_parquet(path)
+    found = outcomes(log, own, labels=str(path))
+    assert (found.as_of, found.notes, found.facts["with_actual"]) == (None, (), 90 * 24)
+    with pytest.raises(DaybookError, match="no column `received`, and their file was written on"):
+        outcomes(log, own, world.as_of, str(path))
+    os.utime(path, (1_720_000_000,) * 2)  # 2024-07-03
+    [note] = outcomes(log, own, world.as_of, str(path)).notes
+    assert "no column `received`: all of them count as arrived on 2024-07-03 09:46 UTC" in note
+
+
+def test_one_request_about_2099_changes_nothing(world: World, log: Log, own: dict) -> None:
+    found = outcomes(log, own, world.as_of, str(world.labels))
+    odd = example.sample(200).tail(1).assign(day=pd.Timestamp("2099-01-01"))
+    log.backfill(odd, [1.0], world.champion, "2024-05-01")
+    again = outcomes(log, own, world.as_of, str(world.labels))
+    assert again.facts == found.facts | {"of_implausible_day": 1} and "2099-01-01" in again.notes[0]
+    assert evaluation_window(again).end == evaluation_window(found).end
+
+
+def test_actuals_of_the_service_may_be_of_another_time_zone(world: World, log: Log, own: dict) -> None:
+    """An hour of a day may begin fourteen hours before it does in UTC, and no earlier."""
+    rows = example.sample(200).tail(24)
+    log.backfill(rows, rows["rentals"] * 1.0, world.champion, "2024-07-10", request="early")
+    (day,) = set(rows["day"])
+    times = [day - pd.Timedelta(hours=hours) for hours in (13, 15)]
+    writer = SegmentWriter(log.folder)
+    for number, time in enumerate(times):
+        head = {
+            "v": 1,
+            "id": f"z{number}",
+            "ts": f"{time:%Y-%m-%dT%H:%M}:00.000000Z",
+            "route": "/actuals",
+            "status": 200,
+        }
+        head |= {"ms": 1.0, "model": "demand:x", "bento": None, "rate": 1.0, "out": {"accepted": 1}}
+        head |= {"in": {"actuals": [{"prediction_id": f"early:{number}", "actual": 5}]}}
+        writer.write(json.dumps(head).encode() + b"\n", f"{time:%Y-%m-%d}")
+    writer.close()
+    facts = outcomes(log, own).facts
+    assert (facts["with_actual"], facts["arrived_too_early"]) == (1, 1)
 
 
 @pytest.mark.parametrize(

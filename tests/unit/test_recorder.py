@@ -195,6 +195,11 @@ def test_recorder_closes_its_segment_at_shutdown_and_those_of_the_dead_at_start(
     assert {path.suffix for path in tmp_path.glob("raw/*/*")} == {".jsonl"}
 
 
+def test_recorder_opens_a_segment_at_once(tmp_path: Path) -> None:
+    service(tmp_path)
+    assert [path.stat().st_size for path in tmp_path.glob("raw/*/*.open")] == [0]
+
+
 def test_recorder_closes_old_segments_while_it_runs(tmp_path: Path) -> None:
     recorder = service(tmp_path)
     recorder.segments.max_seconds = 0.02
@@ -211,16 +216,18 @@ def test_recorder_closes_old_segments_while_it_runs(tmp_path: Path) -> None:
 def test_recorder_says_once_that_the_log_fails_and_recovers(
     on_error: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    recorder = service(tmp_path, settings=RecorderSettings(on_error=on_error), always=["/actuals"])
     blocked = tmp_path / "raw"
     blocked.write_text("a file where a folder should be")
+    recorder = service(tmp_path, settings=RecorderSettings(on_error=on_error), always=["/actuals"])
 
     def statuses(route: str) -> set[int]:
         return {response.status_code for response in call(recorder, *[(route, "21")] * 50)}
 
     assert statuses("/double") == {200 if on_error == "warn" else 503}
     assert statuses("/actuals") == {503}
+    assert call(recorder, ("/readyz", ""), method="GET")[0].status_code == (404 if on_error == "warn" else 503)
     blocked.unlink()
+    assert call(recorder, ("/readyz", ""), method="GET")[0].status_code == 404, "the application has no such page"
     assert statuses("/double") == {200}
     assert [record.levelname for record in caplog.records if record.name == "iolog"] == ["ERROR", "WARNING"]
     assert "100 requests are not logged" in caplog.text

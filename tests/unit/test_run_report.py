@@ -1,7 +1,9 @@
 """The page of a run, and what a run is executed with."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import nbformat
 import pytest
@@ -9,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from daybook.execution import _thread_variables, finish, secrets_of
 from daybook.notebooks import Task
-from daybook.run_report import format_number, html_table, report
+from daybook.run_report import report, report_cells
 from daybook.runs import Run
 
 RUN = Run("0" * 24, "probe", "nbs/01_probe.ipynb", {"text": "<b>"}, "running", "2024-01-01T00:00:00.123", 1.5)
@@ -23,19 +25,72 @@ def write(path: Path, parameters: str = "") -> bytes:
     return path.read_bytes()
 
 
-def test_report_is_one_page_with_a_header(tmp_path: Path) -> None:
+def test_report_is_one_page_with_a_head(tmp_path: Path) -> None:
     write(tmp_path / "notebook.ipynb")
     page = report(RUN, tmp_path / "notebook.ipynb")
-    assert f"<title>probe {RUN.id}</title>" in page and "2024-01-01T00:00:00 UTC" in page
-    assert page.index("&lt;b&gt;") < page.index("Rentals") < page.index("all of them")
+    assert f"<title>probe {RUN.id}</title>" in page and "2024-01-01 00:00 UTC" in page
+    assert page.index("Rentals") < page.index("&lt;b&gt;") < page.index("all of them")
     assert 'src="http' not in page and "<link" not in page and "<td><b>" not in page
+    assert page.count("<main>") == page.count("<header>") == page.count("<h1>") == 1 and '<html lang="en">' in page
+    assert len(page) < 20_000, "no style but its own"
 
 
-def test_html_table_and_numbers() -> None:
-    assert html_table("a&b", {"<x>": 1}) == (
-        "<table><tr><th colspan=2>a&amp;b</th></tr><tr><td>&lt;x&gt;</td><td>1</td></tr></table>"
-    )
-    assert [format_number(value) for value in (20.3194, 17379, 1e-9)] == ["20.32", "17,379", "1e-09"]
+def shown(*cells: nbformat.NotebookNode) -> list[str]:
+    """What a reader sees of these cells before the button is clicked: headings, and `code` for outputs."""
+    _, parts = report_cells(cells)
+    seen = [cell for cell in parts if "method" not in cell.metadata.get("tags", ())]
+    return ["code" if cell.cell_type == "code" else cell.source for cell in seen]
+
+
+def printing(text: str = "…", **data: object) -> nbformat.NotebookNode:
+    """A cell with an output."""
+    return new_code_cell("print()", outputs=[new_output("display_data", {"text/plain": text} | data)])
+
+
+def test_report_shows_headings_and_outputs() -> None:
+    texts = new_markdown_cell("## Means\n\nA text.\n\n```sh\n# a comment\n```\n\n### By day\n\nMore.")
+    assert shown(texts, new_code_cell("import math"), printing()) == ["## Means", "### By day", "code"]
+    assert shown(texts, new_code_cell("import math")) == [], "a heading without outputs belongs to the method"
+    assert shown(texts, new_markdown_cell("## Sums"), printing()) == ["## Sums", "code"]
+
+
+def test_report_leaves_out_what_is_for_readers_of_the_chapter() -> None:
+    world = new_code_cell("world()", metadata={"tags": ["chapter"]}, outputs=printing().outputs)
+    text = new_markdown_cell("# Read as a chapter", metadata={"tags": ["chapter"]})
+    assert report_cells([text, world, printing()]) == ("", [printing() | {"id": ANY, "metadata": {"tags": []}}])
+
+
+def test_report_has_the_card_at_its_head_only() -> None:
+    card = printing(**{"application/vnd.daybook.record+json": {"metrics": []}})
+    assert shown(new_markdown_cell("## The verdict"), card, printing()) == ["code"]
+    both = new_code_cell("record()", outputs=[*printing().outputs, *card.outputs])
+    [cell] = report_cells([both])[1]
+    assert len(cell.outputs) == 1 and len(both.outputs) == 2
+
+
+def test_report_of_a_failed_run_begins_with_the_cell() -> None:
+    error = new_output("error", ename="ValueError", evalue="late", traceback=["…"])
+    failed = new_code_cell("1 / 0", outputs=[error])
+    cells = report_cells([new_markdown_cell("## Means"), printing(), failed])[1]
+    assert cells[0].source == "1 / 0" and cells[0].metadata["tags"] == ["failed"] and len(cells) == 3
+
+
+def test_report_says_verdict_metrics_and_command(tmp_path: Path) -> None:
+    write(tmp_path / "notebook.ipynb")
+    facts = {"verdict": "PROMOTE", "summary": "b <saves> 12 %", "alert": "late & wrong", "command": "daybook run x"}
+    run = replace(RUN, status="done", metrics={"mae": 20.3194, "n": 17379, "c": 3, "d": 4, "e": 5.5}, **facts)
+    page = report(run, tmp_path / "notebook.ipynb")
+    order = (">ALERT<", ">PROMOTE<", "b &lt;saves&gt; 12 %", "late &amp; wrong", "<dd>20.32</dd>", "daybook run x")
+    assert sorted(order, key=page.index) == list(order)
+    assert page.count("<dd>") == 4 and "<td>e</td><td>5.5</td>" in page
+    page = report(replace(run, status="failed", error="ValueError: <late>\nmore"), tmp_path / "notebook.ipynb")
+    assert ">FAILED<" in page and "<h1>" in page and "ValueError: &lt;late&gt;</h1>" in page and "saves" not in page
+
+
+def test_report_gives_pictures_without_a_text_one(tmp_path: Path) -> None:
+    png = printing(**{"image/png": "iVBORw0KGgo="})
+    nbformat.write(new_notebook(cells=[png]), tmp_path / "notebook.ipynb")
+    assert "<img alt=" in report(RUN, tmp_path / "notebook.ipynb")
 
 
 def test_finish_writes_run_json_last(tmp_path: Path) -> None:

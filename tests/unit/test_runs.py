@@ -17,6 +17,7 @@ from daybook.runs import Run, all_runs, current, find_run, latest, new_id, open_
 
 NOW = datetime.now(UTC)
 RUN = Run(new_id(NOW), "train", "nbs/01_train.ipynb", {"n": 1}, "done", NOW.isoformat(), daybook=version())
+NOTHING = dict.fromkeys(("verdict", "summary", "command", "alert", "model", "data"))
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def outputs(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_record_shows_and_hands_over(outputs: list[dict]) -> None:
     record(rows=17379, mae=23.456789, model="demand:ab12", alert="late")
     assert "mae              23.4568" in outputs[0]["data"]["text/plain"]
-    expected = {"model": "demand:ab12", "data": None, "alert": "late", "metrics": {"mae": 23.456789, "rows": 17379}}
-    assert recorded([{"outputs": outputs}]) == expected
+    expected = {"model": "demand:ab12", "alert": "late", "metrics": {"mae": 23.456789, "rows": 17379}}
+    assert recorded([{"outputs": outputs}]) == NOTHING | expected | {"verdict": "ALERT"}
     assert list(recorded([{"outputs": outputs}])["metrics"]) == ["rows", "mae"], "the first one ranks a sweep"
 
 
@@ -43,7 +44,34 @@ def test_recorded_lets_the_last_value_count(outputs: list[dict]) -> None:
     record(mae=2, rmse=3, data="a")
     record(mae=1)
     cells = [{"outputs": outputs[:1]}, {"source": ""}, {"outputs": outputs[1:]}]
-    assert recorded(cells) == {"model": None, "data": "a", "alert": None, "metrics": {"mae": 1, "rmse": 3}}
+    assert recorded(cells) == NOTHING | {"data": "a", "verdict": "OK", "metrics": {"mae": 1, "rmse": 3}}
+    assert recorded([{"source": ""}]) == NOTHING | {"metrics": {}}
+
+
+def test_record_shows_a_card(outputs: list[dict]) -> None:
+    record(verdict="PROMOTE", summary="b saves <12 %>", command="daybook run promote", alert="twice the error", mae=2)
+    html, text = (outputs[0]["data"][kind] for kind in ("text/html", "text/plain"))
+    assert "b saves &lt;12 %&gt;" in html and html.index("ALERT") < html.index("PROMOTE") < html.index(
+        "twice the error"
+    )
+    assert text.splitlines()[0] == "ALERT, PROMOTE  b saves <12 %>  twice the error"
+    assert text.splitlines()[-1] == "next: daybook run promote"
+
+
+@pytest.mark.parametrize(
+    "given, verdict",
+    [({}, "OK"), ({"alert": "late"}, "ALERT"), ({"verdict": "WARNING"}, "WARNING"), ({"verdict": "KEEP"}, "KEEP")]
+    + [({"verdict": "PROMOTE", "alert": "late"}, "PROMOTE"), ({"verdict": "WARNING", "alert": "late"}, "ALERT")],
+)
+def test_recorded_has_a_verdict(outputs: list[dict], given: dict, verdict: str) -> None:
+    record(**given)
+    assert recorded([{"outputs": outputs}])["verdict"] == verdict
+
+
+def test_record_refuses_a_verdict_without_a_badge(outputs: list[dict]) -> None:
+    with pytest.raises(DaybookError, match="verdict 'GOOD' is none: use OK, WARNING, ALERT, PROMOTE or KEEP"):
+        record(verdict="GOOD")
+    assert not outputs
 
 
 def test_run_is_read_as_it_was_written() -> None:

@@ -51,7 +51,7 @@ def service_of(served: serving.Served) -> Any:
 
         @bentoml.api(route="/predict")
         async def predict(self, rows: served.Rows) -> served.Response:
-            predictions = self.predictor.respond(rows)
+            predictions = await self.predictor.respond(rows)
             return served.Response(request_id=request_id.get(), model=served.tag, predictions=predictions)
 
         @bentoml.api(route="/actuals")
@@ -62,11 +62,16 @@ def service_of(served: serving.Served) -> Any:
     return Service
 
 
-def call(service: Any, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
-    """Start a service, send it requests as method, path and JSON, and stop it."""
-    for collector, names in [*REGISTRY._collector_to_names.items()]:  # of a service before this one
+def clear_metrics() -> None:
+    """Take away those of a service before."""
+    for collector, names in [*REGISTRY._collector_to_names.items()]:
         if any(name.startswith("bentoml_") for name in names):
             REGISTRY.unregister(collector)
+
+
+def call(service: Any, *requests: tuple[str, str, Any]) -> list[httpx.Response]:
+    """Start a service, send it requests as method, path and JSON, and stop it."""
+    clear_metrics()
 
     async def responses() -> list[httpx.Response]:
         app = service.to_asgi()
@@ -187,11 +192,12 @@ def test_this_bento_is_none_outside_of_one(tmp_path: Path, monkeypatch: pytest.M
 
 SUPERVISOR = """
 import signal, subprocess, sys
-from daybook import serving
+from daybook import supervision
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as BentoML stops
-serving.supervise()
-worker = subprocess.Popen([sys.executable, "-c", "from daybook import serving; serving.fail('it does not repeat')"])
+supervision.supervise()
+code = "from daybook import supervision; supervision.fail('it does not repeat')"
+worker = subprocess.Popen([sys.executable, "-c", code])
 signal.pause()
 """
 
@@ -201,3 +207,31 @@ def test_worker_that_fails_stops_the_service_with_one_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", SUPERVISOR], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.count("it does not repeat") == 1 and "Traceback" not in done.stderr
+
+
+def test_predictor_fails_a_request_alone_whose_prediction_is_no_number(
+    tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = serving.champion(example.contract).load()
+    code = predictor.model.code.model
+    predict, calls = code.predict, []
+
+    def with_gaps(estimator: Any, columns: dict[str, np.ndarray]) -> np.ndarray:
+        calls.append(len(columns["hour"]))
+        return np.where(columns["hour"] == 17, np.nan, predict(estimator, columns))
+
+    monkeypatch.setattr(code, "predict", with_gaps)
+    rows = [example.contract.Row(**row) for row in ROWS]
+
+    async def together() -> list[Any]:
+        requests = (rows[:1], rows, rows[:1])
+        return await asyncio.gather(*map(predictor.respond, requests), return_exceptions=True)
+
+    first, failed, last = asyncio.run(together())
+    assert first == last == predict_alone(predictor, rows[:1]) and calls[0] == 4
+    assert "predict returned nan for row 1" in str(failed)
+
+
+def predict_alone(predictor: serving.Predictor, rows: list[Any]) -> list[float]:
+    """What the model predicts for a request that is alone."""
+    return asyncio.run(predictor.respond(rows))

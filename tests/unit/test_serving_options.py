@@ -30,14 +30,12 @@ def test_options_refuse_a_wrong_setting(
         serving.options()
 
 
-def test_options_give_the_gate_time_to_refuse_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVICE_WORKERS", "3")
-    monkeypatch.setenv("SERVICE_TIMEOUT", "2.5")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("OTEL_SDK_DISABLED", raising=False)
     assert serving.options() == {
         "workers": 3,
-        "traffic": {"timeout": 12.5},
         "logging": {"access": {"enabled": False}},
     }
     assert (os.environ["OMP_NUM_THREADS"], os.environ["OTEL_SDK_DISABLED"]) == ("7", "true")

@@ -1,4 +1,6 @@
-"""Slices: the error by month, by field and by the size of the prediction, in the project's metrics."""
+"""Slices: the parts of the rows that carry more of the error than of the rows, and calibration."""
+
+from datetime import date
 
 import duckdb
 import numpy as np
@@ -6,9 +8,10 @@ import pandas as pd
 import pytest
 
 from daybook import example
+from daybook.contract import Contract
 from daybook.metrics import Metrics
-from daybook.scores import IN_SERVICE, Scores
-from daybook.slices import by_group, calibration, months, reference_scores, slices
+from daybook.outcomes import EvaluationWindow
+from daybook.slices import calibration, slices
 
 METRICS = Metrics(example.loss, example.evaluate)
 
@@ -17,56 +20,71 @@ METRICS = Metrics(example.loss, example.evaluate)
 def rows() -> pd.DataFrame:
     """Logged rows with actuals; the error is 5, and 9 in the rain."""
     frame = example.sample(60).drop(columns="rentals").assign(actual=100)
-    return frame.assign(prediction=np.where(frame["weather"] == "rain", 109.0, 105.0))
+    frame = frame.assign(prediction=np.where(frame["weather"] == "rain", 109.0, 105.0), ts=frame["day"])
+    return frame.assign(prediction_id=[f"r{number}:0" for number in range(len(frame))])
 
 
-def scores(days: pd.DatetimeIndex, y_true: np.ndarray, y_pred: np.ndarray) -> Scores:
-    """Scores of what was answered in service."""
-    n = np.arange(len(days))
-    return Scores(n, days.to_numpy().astype("datetime64[D]"), y_true, n > 0, {IN_SERVICE: y_pred})
-
-
-def test_by_group_is_evaluate_of_each_group() -> None:
-    found = by_group(np.array([2, 1, 2]), METRICS, "mae", np.array([5.0, 5, 5]), np.array([6.0, 4, 8]))
-    assert found.to_dict("list") == {"part": [1, 2], "n": [1, 2], "mae": [1.0, 2.0], "bias": [-1.0, 2.0]}
-    assert list(by_group(np.array([]), METRICS, "mae", np.array([]), np.array([]))) == ["part", "n", "mae"]
-
-
-def test_months_stand_beside_those_of_the_reference() -> None:
-    days = pd.date_range("2024-01-30", periods=4)
-    now = scores(days, np.full(4, 10.0), np.array([11.0, 13, 10, 6]))
-    before = scores(pd.DatetimeIndex(["2022-01-05", "2023-01-05", "2023-03-01"]), np.zeros(3), np.array([1.0, 3, 9]))
-    found = months(now, METRICS, "mae", before)
-    assert found["month"].dt.strftime("%Y-%m").tolist() == ["2024-01", "2024-02"]
-    assert found["mae"].tolist() == [2.0, 2.0] and found["bias"].tolist() == [2.0, -2.0]
-    assert found["reference"].fillna(-1).tolist() == [2.0, -1.0]
-    assert months(now, METRICS, "mae")["reference"].isna().all()
+def found(frame: pd.DataFrame, contract: Contract = example.contract, **options: float) -> pd.DataFrame:
+    """The slices of some rows, by their names."""
+    window = EvaluationWindow(duckdb.from_df(frame), date(2024, 1, 1), date(2024, 3, 1), len(frame))
+    return slices(window, contract, METRICS, "mae", **options).set_index("slice")
 
 
 def test_slices_put_the_worst_first(rows: pd.DataFrame) -> None:
-    found = slices(duckdb.from_df(rows), example.contract, METRICS, "mae")
-    assert found.loc[0, "slice"] == "weather = rain" and found.loc[0, "mae"] == found.loc[0, "bias"] == 9
-    assert found["mae"].is_monotonic_decreasing
-    weather = found[found["slice"].str.startswith("weather")].set_index("slice")["n"]
+    table = found(rows)
+    assert table.index[0] == "weather = rain" and table["mae"].iloc[0] == 9
+    assert list(table.columns) == ["n", "share_of_rows", "mae", "low", "high", "share_of_error"]
+    more = table["share_of_error"] - table["share_of_rows"]
+    assert more.is_monotonic_decreasing and more.iloc[0] > 0 > more.iloc[-1]
+    weather = table[table.index.str.startswith("weather")]["n"]
     assert weather["weather = missing"] == rows["weather"].isna().sum() and weather.sum() == len(rows)
-    assert not found["slice"].str.contains("^(?:hour|temp|day) ").any(), "fields of many values, and the time"
 
 
-def test_slices_leave_out_few_rows(rows: pd.DataFrame) -> None:
-    found = slices(duckdb.from_df(rows), example.contract, METRICS, "mae", min_rows=200)
-    assert (found["n"] >= 200).all() and "weather = missing" not in set(found["slice"])
-    assert len(slices(duckdb.from_df(rows), example.contract, METRICS, "mae", most_values=1)) == 0
+def test_slices_cut_numbers_by_quantiles_and_time_by_weekday_and_month(rows: pd.DataFrame) -> None:
+    table = found(rows, min_rows=1)
+    temp = table[table.index.str.startswith("temp")]
+    assert len(temp) == 6 and temp["n"].sum() == len(rows), "five parts, and one that lacks it"
+    assert {"weekday = Monday", "month = January", "hour < 4"} <= set(table.index)
+    assert table.loc[[f"weekday = {day}" for day in ("Monday", "Sunday")], "n"].between(7 * 24, 9 * 24).all()
+    assert not table.index.str.startswith("day").any()
+
+
+def test_slices_have_intervals_that_hold_the_mean(rows: pd.DataFrame) -> None:
+    random = np.random.default_rng(0)
+    table = found(rows.assign(prediction=rows["prediction"] + random.normal(0, 1, len(rows))))
+    assert (table["low"] < table["mae"]).all() and (table["mae"] < table["high"]).all()
+    mondays, weather = table.loc["weekday = Monday"], table.loc["weather = clear"]
+    assert mondays["high"] - mondays["low"] > weather["high"] - weather["low"], "eight Mondays say less"
+
+
+def test_slices_leave_out_few_rows_and_nearly_all(rows: pd.DataFrame) -> None:
+    table = found(rows, min_rows=200)
+    assert (table["n"] >= 200).all() and "weather = missing" not in table.index
+    assert "holiday = false" in found(rows).index
+    assert "holiday = false" not in found(rows.assign(holiday=[True] * 60 + [False] * (len(rows) - 60))).index
+
+
+def test_slices_of_many_values_are_the_largest_and_the_rest(rows: pd.DataFrame) -> None:
+    names = np.array([f"town {number:02}" for number in range(40)])
+    weights = np.arange(40, 0, -1) / np.arange(40, 0, -1).sum()
+    towns = np.random.default_rng(0).choice(names, len(rows), p=weights)
+    table = found(rows.assign(weather=towns), min_rows=1)
+    weather = table[table.index.str.startswith("weather")]
+    assert len(weather) == 9 and "weather = any other" in weather.index and weather["n"].sum() == len(rows)
 
 
 def test_slices_take_a_log_without_a_field(rows: pd.DataFrame) -> None:
-    found = slices(duckdb.from_df(rows.drop(columns="weather")), example.contract, METRICS, "mae")
-    assert {name.partition(" ")[0] for name in found["slice"]} == {"holiday"}
+    assert not found(rows.drop(columns="weather")).index.str.startswith("weather").any()
 
 
 def test_slices_take_any_text(rows: pd.DataFrame) -> None:
     odd = rows.assign(weather=rows["weather"].map({"clear": "it's", "mist": 'a "b", c', "rain": ""}))
-    found = slices(duckdb.from_df(odd), example.contract, METRICS, "mae")
-    assert {"weather = it's", 'weather = a "b", c', "weather = "} <= set(found["slice"])
+    assert {"weather = it's", 'weather = a "b", c', "weather = "} <= set(found(odd).index)
+
+
+def test_slices_take_losses_of_zero_and_constants(rows: pd.DataFrame) -> None:
+    right = found(rows.assign(prediction=100.0, temp=1.0, hour=1))
+    assert right["share_of_error"].isna().all() and (right["mae"] == 0).all()
 
 
 def test_calibration_is_by_tenths_of_the_predictions() -> None:
@@ -76,11 +94,3 @@ def test_calibration_is_by_tenths_of_the_predictions() -> None:
     assert found["predicted"].is_monotonic_increasing
     np.testing.assert_allclose(found["actual"], 2 * found["predicted"])
     assert len(calibration(y_pred[:3], y_pred[:3])) == 3
-
-
-def test_reference_scores_need_predictions() -> None:
-    rows = duckdb.sql("SELECT DATE '2024-01-01' AS day, 1.0 AS prediction, 2 AS actual")
-    assert reference_scores(rows, example.contract).y_true.tolist() == [2.0]
-    assert reference_scores(rows.project("day, actual"), example.contract) is None
-    nothing = rows.project("day, actual, NULL::DOUBLE AS prediction")
-    assert reference_scores(nothing, example.contract) is None

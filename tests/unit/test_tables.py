@@ -43,12 +43,18 @@ def test_unfold_makes_three_tables(readers: RowReaders) -> None:
     assert counts == {PREDICTIONS: 2, "actuals/dt=2024-01-01/s.parquet": 1, "requests/dt=2024-01-01/s.parquet": 3}
     requests = tables["requests/dt=2024-01-01/s.parquet"]
     assert requests["in"].to_pylist() == [None, None, "{"]
-    columns = "request_id ts route status ms model version bento rate in out"
+    columns = "request_id ts route status ms model version bento rate key in out"
     assert requests.column_names == columns.split()
     columns = "prediction_id request_id ts version bento rate day hour temp weather holiday prediction"
     assert tables[PREDICTIONS].column_names == columns.split()
     columns = "prediction_id actual event_time received request_id"
     assert tables["actuals/dt=2024-01-01/s.parquet"].column_names == columns.split()
+
+
+def test_unfold_keeps_the_name_of_a_key(readers: RowReaders) -> None:
+    named = answered(1, [ROW], [1]).replace(b'"rate": 1.0', b'"rate": 1.0, "key": "ci"')
+    tables, rest = unfold([named, answered(2, [ROW], [1])], "s", readers)
+    assert rest == [] and tables["requests/dt=2024-01-01/s.parquet"]["key"].to_pylist() == ["ci", None]
 
 
 def test_unfold_keeps_what_the_model_was_given(readers: RowReaders) -> None:

@@ -128,7 +128,7 @@ def column_of_schema(rules: Mapping[str, Any], definitions: Mapping[str, Any]) -
     name, format = types.pop()
     return Column(_json_types.get((name, format)) or _json_types.get((name, None)), rules.get("default"))
 
-# %% ../../nbs/14_columns.ipynb #529cd636
+# %% ../../nbs/14_columns.ipynb #d281222a
 LOG_TABLES: dict[str, dict[str, pa.DataType]] = {
     "predictions": {
         "prediction_id": pa.string(),
@@ -155,6 +155,7 @@ LOG_TABLES: dict[str, dict[str, pa.DataType]] = {
         "version": pa.string(),
         "bento": pa.string(),
         "rate": pa.float64(),
+        "key": pa.string(),
         "in": pa.string(),
         "out": pa.string(),
     },

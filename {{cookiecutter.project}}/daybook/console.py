@@ -6,7 +6,7 @@
 __all__ = ['print_table', 'metrics_line', 'facts_lines', 'path_shown', 'failed_cell', 'print_run', 'sweep_progress',
            'print_sweep']
 
-# %% ../../nbs/43_console.ipynb #4d55d4ae
+# %% ../../nbs/43_console.ipynb #cb235047
 import json
 import os
 import re
@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .card import badges, format_number
 from .files import Folder
 from .parameters import nearest
-from .run_report import format_number
 from .runs import Run
 from .sweep import Sweep
 
@@ -65,8 +65,20 @@ def failed_cell(folder: Folder, run: Run) -> str:
                 return text if sys.stderr.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text)
     return ""
 
-# %% ../../nbs/43_console.ipynb #7dd2ef5e
+# %% ../../nbs/43_console.ipynb #ca162863
 _plain = {"DaybookError", "ContractError", "ModelError", "ModelNotFound"}
+
+
+def _print_verdict(run: Run) -> None:
+    "Print what a run says of itself."
+    if run.summary:
+        shown = [badge for badge in badges(run.verdict, run.alert) if badge != "ALERT"]
+        print(f"{', '.join(shown)}: {run.summary}" if shown else run.summary)
+    if run.alert:
+        sys.stdout.flush()  # the alert follows the summary in a log, too
+        print(f"ALERT: {run.alert}", file=sys.stderr)
+    if run.command:
+        print(f"next: {run.command}", flush=True)
 
 
 def print_run(run: Run, folder: Folder) -> None:
@@ -79,8 +91,7 @@ def print_run(run: Run, folder: Folder) -> None:
         return
     print(facts_lines({"model": run.model} | run.metrics, 16))
     print(f"{run.job} done in {run.seconds:.1f} s: {path}/report.html")
-    if run.alert:
-        print(f"ALERT: {run.alert}", file=sys.stderr)
+    _print_verdict(run)
 
 # %% ../../nbs/43_console.ipynb #c5b10910
 def _progress_bar() -> Any:

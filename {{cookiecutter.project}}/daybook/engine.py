@@ -12,7 +12,7 @@ import os
 if "DAYBOOK_PRELOAD" in os.environ:
     gc.disable()  # imports make objects that stay: looking for others takes a sixth of their time
 
-# %% ../../nbs/34_engine.ipynb #fe451b34
+# %% ../../nbs/34_engine.ipynb #62983539
 import asyncio
 import atexit
 import contextlib
@@ -34,7 +34,7 @@ from papermill.iorw import LocalHandler, papermill_io
 from papermill.translators import PythonTranslator, papermill_translators
 from traitlets.config import Config
 
-from .files import write_atomically
+from .files import sync, write_atomically
 from .outputs import Outputs, captured
 from .parameters import SECRET
 from .runs import EngineName
@@ -171,7 +171,7 @@ def redact(
         return [redact(each, secrets) for each in value]
     return {key: redact(each, secrets) for key, each in value.items()} if isinstance(value, dict) else value
 
-# %% ../../nbs/34_engine.ipynb #5efdec6f
+# %% ../../nbs/34_engine.ipynb #4c7dba79
 class SavedNotebook(LocalHandler):
     "papermill's way to read and save a notebook."
 
@@ -191,7 +191,7 @@ class SavedNotebook(LocalHandler):
             papermill = notebook.get("metadata", {}).get("papermill", {})
             papermill.update(redact({key: papermill[key] for key in ("parameters",) if key in papermill}, self.secrets))
             buf = json.dumps(notebook, indent=1, ensure_ascii=False)
-        write_atomically(self.path, buf.encode())
+        write_atomically(self.path, buf.encode(), durable=False)  # a few times a cell
 
 # %% ../../nbs/34_engine.ipynb #9d4640c3
 def _preload(statements: Iterable[str]) -> None:
@@ -216,15 +216,9 @@ def _kernel_options(sockets: str) -> dict[str, Any]:
         "extra_arguments": ["--IPKernelApp.exec_lines=import sys; exit = quit = sys.exit; del sys"],
     }
 
-# %% ../../nbs/34_engine.ipynb #4a326113
-def execute(
-    notebook: Path,  # the executed notebook takes its place, cell by cell
-    args: Mapping[str, Any],  # parameters in their types; a secret as `SECRET`, its value in the environment
-    folder: str,  # that the cells run in
-    engine: EngineName = "shell",
-    secrets: Sequence[str] = (),  # to redact
-) -> None:
-    "Execute a notebook; raises papermill's `PapermillExecutionError` where a cell fails."
+# %% ../../nbs/34_engine.ipynb #3bbf1c62
+def _execute(notebook: Path, args: Mapping[str, Any], folder: str, engine: EngineName, secrets: Sequence[str]) -> None:
+    "Execute a notebook; the disk may not have it yet."
     papermill_io.register(notebook.name, SavedNotebook(notebook.resolve(), secrets))
     papermill.log.logger.setLevel("ERROR")  # it warns of parameters whose annotations it cannot read
     values = {name: with_days(value) for name, value in args.items()}
@@ -235,3 +229,18 @@ def execute(
     with tempfile.TemporaryDirectory(prefix="daybook-") as sockets:
         options |= _kernel_options(sockets)
         papermill.execute_notebook(notebook.name, notebook.name, values, **options)
+
+
+def execute(
+    notebook: Path,  # the executed notebook takes its place, cell by cell
+    args: Mapping[str, Any],  # parameters in their types; a secret as `SECRET`, its value in the environment
+    folder: str,  # that the cells run in
+    engine: EngineName = "shell",
+    secrets: Sequence[str] = (),  # to redact
+) -> None:
+    "Execute a notebook; raises papermill's `PapermillExecutionError` where a cell fails."
+    notebook = notebook.resolve()
+    try:
+        _execute(notebook, args, folder, engine, secrets)
+    finally:
+        sync(notebook)

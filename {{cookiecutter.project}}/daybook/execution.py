@@ -80,7 +80,7 @@ def _passwords(value: Any) -> set[str]:
     short = {form.format(text) for text in found if len(text) < 6 for form in (":{}@", "password={}")}
     return short | {spelling for text in found for spelling in (text, unquote(text)) if len(spelling) >= 6}
 
-# %% ../../nbs/36_execution.ipynb #c7727191
+# %% ../../nbs/36_execution.ipynb #3f592d28
 def secrets_of(task: Task) -> list[str]:
     "The texts to redact, the longest first."
     values: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def secrets_of(task: Task) -> list[str]:
         fields = model_of(parameters_cell(task.notebook)).model_fields.items()
         values = {name: field.default for name, field in fields}
     defaults = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
-    texts = (defaults | task.secrets).values()
+    texts = [*(defaults | task.secrets).values(), os.environ.get("DAYBOOK_ALERT_URL", "")]
     parts = {part for text in texts for part in [text, *text.splitlines(), repr(text)[1:-1]] if len(part) >= 6}
     parts |= _passwords([*values.values(), *task.args.values(), os.environ.get("DATABASE_URL")])
     return sorted(parts, key=len, reverse=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Backtest', 'judge']
 
-# %% ../../nbs/28_judging.ipynb #baec1402
+# %% ../../nbs/28_judging.ipynb #515bf991
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,21 +13,18 @@ from datetime import UTC, date, datetime
 import pandas as pd
 
 from . import champion, models
-from daybook.backtest import (
-    check_degradation,
-    compare_candidates,
-    default_tolerance,
-    parameters_of,
-    propose_retraining,
-)
+from .backtest import Retraining, compare_candidates, parameters_of, propose_retraining
+from .checks import Check, check_baseline, check_calibration, check_degradation, default_tolerance
 from .contract import Contract
 from .decision import Decision, DecisionWindow, Inputs, nullable
 from .log import Log
 from .metrics import Metrics
+from .months import daily_losses, months
+from .naive import Baselines, naive_baselines
 from .outcomes import EvaluationWindow, Outcomes, evaluation_window, outcomes, rows_sha
 from .predictions import class_names
 from .project import DaybookError
-from .reference import Reference, learned, reference
+from .reference import learned
 from .runs import code_sha256, run_id
 from daybook.scores import (
     IN_SERVICE,
@@ -40,9 +37,10 @@ from daybook.scores import (
     replay,
     table,
 )
-from .slices import months, reference_scores, slices
+from .slices import slices
+from .when_made import WhenMade, when_made
 
-# %% ../../nbs/28_judging.ipynb #74f76ad5
+# %% ../../nbs/28_judging.ipynb #342752be
 def _tags(log: Log, candidates: Sequence[str]) -> tuple[str, list[str]]:
     "Tags of the champion and of the candidates."
     return champion.served(log.contract.name), list(dict.fromkeys(str(models.get(tag).tag) for tag in candidates))
@@ -56,22 +54,47 @@ def _check_candidates(tag: str, candidates: Sequence[str], contract: Contract, w
 
 
 def _scores(
-    found: Outcomes, window: EvaluationWindow, tag: str, candidates: Sequence[str]
+    found: Outcomes, window: EvaluationWindow, baselines: Baselines, tag: str, candidates: Sequence[str]
 ) -> tuple[Scores, int | None]:
     "Predictions of all models for the window; how many of its own the champion repeats, None if it is not asked."
     if not candidates and hidden_fields(models.contract_of(tag)):
-        return logged_scores(window.rows, found.contract, tag), None
+        return logged_scores(window.rows, found.contract, tag, baselines), None
     loaded = {name: models.load(name) for name in (tag, *candidates)}
-    scores = replay(window.rows, found.contract, tag, loaded)
+    scores = replay(window.rows, found.contract, tag, loaded, baselines)
     return scores, check_reproducible(scores, window.rows, loaded[tag])
 
-# %% ../../nbs/28_judging.ipynb #218fe31e
-def _when_made(basis: Reference, contract: Contract, metrics: Metrics) -> float | None:
-    "The mean loss of a model's own rows; None where it has no predictions for them."
-    scores = reference_scores(basis.rows, contract)
-    return float(metrics.losses(scores.y_true, scores.y_pred[IN_SERVICE]).mean()) if scores else None
+# %% ../../nbs/28_judging.ipynb #4eceb1d8
+def _checks(
+    contract: Contract,
+    scores: Scores,
+    daily: pd.DataFrame,
+    made: WhenMade,
+    baselines: Baselines,
+    tag: str,
+    metric: str,
+    min_rows: int,
+    tolerated: float,
+) -> list[Check]:
+    "All checks of a service."
+    who = tag if tag in daily else IN_SERVICE
+    checks = [
+        check_degradation(daily, made.losses, tolerated, metric, min_rows),
+        check_baseline(daily, who, baselines.words, metric, min_rows),
+    ]
+    if contract.task != "regression":
+        y_pred, classes = scores.y_pred[IN_SERVICE], class_names(contract) if contract.classes else []
+        checks += check_calibration(scores.day, scores.y_true, y_pred, classes, min_rows)
+    return checks
 
-# %% ../../nbs/28_judging.ipynb #ac995506
+
+def _notes(found: Outcomes, window: EvaluationWindow, tag: str) -> list[str]:
+    "What else a reader should know."
+    last, notes = models.metadata(tag).get("last_day"), list(found.notes)
+    if found.contract.time and last and date.fromisoformat(last) >= window.start:
+        notes.append(f"{tag} has learned from days up to {last}, some of which judge it here: it looks too good.")
+    return notes
+
+# %% ../../nbs/28_judging.ipynb #92837215
 @dataclass(frozen=True)
 class Backtest:
     "What a backtest found."
@@ -84,6 +107,7 @@ class Backtest:
     daily: pd.DataFrame  # losses by day
     repeated: int | None  # predictions that the champion made in service, and made again; None: it was not asked
     classes: list[str]  # names of the target's classes; empty if it has none
+    made: pd.DataFrame | None = None  # losses by day when the champion was made
 
 
 def _store(log: Log) -> str | None:
@@ -92,14 +116,52 @@ def _store(log: Log) -> str | None:
     return None if log.store.root == default.store.root else log.store.url("").rstrip("/")
 
 
-def _inputs(log: Log, window: EvaluationWindow, tags: Sequence[str], as_of: datetime, labels: str | None) -> Inputs:
+def _inputs(log: Log, found: Outcomes, window: EvaluationWindow, tags: Sequence[str], labels: str | None) -> Inputs:
     "All that the decision rests on."
-    as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
     hashes = {tag: models.sha256(tag) for tag in tags}
     where = {"folder": None if log.is_own else str(log.folder), "store": _store(log)}
-    return Inputs(as_of=as_of, labels=labels, **where, rows=rows_sha(window), models=hashes, code=code_sha256())
+    return Inputs(as_of=found.as_of, labels=labels, **where, rows=rows_sha(window), models=hashes, code=code_sha256())
 
-# %% ../../nbs/28_judging.ipynb #60ca047e
+# %% ../../nbs/28_judging.ipynb #eed3e259
+@dataclass(frozen=True)
+class _Measured:
+    "What a window has given, before anything is decided."
+
+    found: Outcomes
+    window: EvaluationWindow
+    daily: pd.DataFrame  # losses by day
+    table: pd.DataFrame  # all metrics
+    checks: list[Check]
+    then: WhenMade
+    baselines: dict[str, str]
+
+    @property
+    def metric(self) -> str:
+        "The name of the metric that decides."
+        return self.table.columns[1]
+
+    def facts(self) -> dict[str, object]:
+        "What a decision says of the window and of the service."
+        window, rows = self.window, self.table.drop(columns="n").to_dict("index")
+        return {
+            "metric": self.metric,
+            "checks": self.checks,
+            "alert": "; ".join(check.words for check in self.checks if check.is_alert) or None,
+            "window": DecisionWindow(start=window.start, end=window.end, rows=window.n, days=len(self.daily)),
+            "actuals": self.found.facts,
+            "in_service": self.table.loc[IN_SERVICE, self.metric],
+            "when_made": self.then.value,
+            "reference": self.then.facts(),
+            "metrics": {name: nullable(row) for name, row in rows.items()},
+            "baselines": self.baselines,
+        }
+
+
+def _retrain(facts: dict[str, object], start: date | None, tag: str) -> Retraining | None:
+    "What to train after an alert."
+    return propose_retraining(start, parameters_of(tag)) if facts["alert"] else None
+
+# %% ../../nbs/28_judging.ipynb #4980feeb
 def judge(
     log: Log,
     metrics: Metrics,
@@ -107,8 +169,8 @@ def judge(
     start: date | None = None,  # first day to judge by; None: `days` before the end
     end: date | None = None,  # first day not to judge by; None: the day after the last that has an actual
     days: int = 28,
-    as_of: datetime | None = None,  # actuals that had arrived before, UTC; None: by now
-    labels: str | None = None,  # a file of actuals; None: those that the service received
+    as_of: datetime | None = None,  # what was known before, UTC; None: now
+    labels: str | None = None,  # a table of actuals; None: those that the service received
     min_rows: int = 200,  # with an actual; with fewer there is no verdict
     min_gain: float = 0.02,  # share of the champion's loss that a candidate has to save
     tolerated: float | None = None,  # times the loss when it was made; None: 1.5, or 1.2 of probabilities
@@ -116,36 +178,29 @@ def judge(
     "Judge the service and the candidates; raises `DaybookError` for what cannot be judged."
     made, contract = datetime.now(UTC), log.contract
     tag, candidates = _tags(log, candidates)
-    contracts = {name: models.contract_of(name) for name in (tag, *candidates)}
-    found = outcomes(log, contracts, as_of, labels)
+    found = outcomes(log, {name: models.contract_of(name) for name in (tag, *candidates)}, as_of, labels)
     window = evaluation_window(found, start, end, days)
     is_told = _check_candidates(tag, candidates, contract, window)
-    scores, repeated = _scores(found, window, tag, candidates)
-    daily, totals = by_day(scores, metrics), table(scores, metrics)
-    metric = totals.columns[1]
-    basis = reference(tag, window.start, window.end, "season", min_rows)
-    expected = _when_made(basis, contract, metrics)
-    alert = check_degradation(daily, expected, tolerated or default_tolerance(contract), metric, min_rows)
-    comparison = compare_candidates(daily, tag, candidates, metric, min_rows, min_gain)
+    baselines = naive_baselines(found, tag, window)
+    scores, repeated = _scores(found, window, baselines, tag, candidates)
+    daily, totals = by_day(scores, metrics), table(scores, metrics, list(baselines.words))
+    metric, then = totals.columns[1], when_made(tag, window, contract, metrics)
+    limits = min_rows, tolerated or default_tolerance(contract)
+    checks = _checks(contract, scores, daily, then, baselines, tag, metric, *limits)
+    comparison = compare_candidates(daily, tag, candidates, min_rows, min_gain)
+    facts = _Measured(found, window, daily, totals, checks, then, baselines.words).facts()
     decision = Decision(
         run=run_id(),
         made=made,
         verdict=comparison.verdict if comparison else "keep",
         champion=tag,
-        metric=metric,
-        alert=alert,
-        window=DecisionWindow(start=window.start, end=window.end, rows=window.n, days=len(daily)),
-        actuals=found.facts,
-        in_service=totals.loc[IN_SERVICE, metric],
-        when_made=expected,
-        reference=basis.words,
-        retrain=propose_retraining(window.start if contract.time else None, parameters_of(tag)) if alert else None,
-        metrics={name: nullable(row) for name, row in totals.drop(columns="n").to_dict("index").items()},
+        retrain=_retrain(facts, window.start if contract.time else None, tag),
         comparison=comparison,
         leakage="none" if is_told else "unknown",
-        inputs=_inputs(log, window, [tag, *candidates], as_of or made, labels),
+        notes=_notes(found, window, tag),
+        inputs=_inputs(log, found, window, [tag, *candidates], labels),
+        **facts,
     )
-    served, made_with = logged_scores(found.rows, contract), reference_scores(learned(tag), contract)
-    by_month = months(served, metrics, metric, made_with, has_time=bool(contract.time))
-    by_slice = slices(window.rows, contract, metrics, metric)
-    return Backtest(decision, totals, by_month, by_slice, scores, daily, repeated, class_names(contract))
+    by_month = months(found, metrics, metric, daily_losses(learned(tag), contract, metrics))
+    by_slice = slices(window, contract, metrics, metric)
+    return Backtest(decision, totals, by_month, by_slice, scores, daily, repeated, class_names(contract), then.losses)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log_folder', 'Log', 'LogSettings', 'Window', 'window_bounds']
 
-# %% ../../nbs/16_log.ipynb #7e2cdd90
+# %% ../../nbs/16_log.ipynb #ee13757f
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -27,16 +27,17 @@ from .compaction import compact as compact_segments
 from .contract import Contract
 from .entries import read_entries
 from .files import Folder
-from .labels import Labels, latest, read_labels
+from .labels import FIRST_RECEIVED, Labels, latest, read_labels
 from .log_reading import Bound, read_table
 from .log_writer import RecorderSettings
+from .plausible import Plausible, plausible_days
 from .predictions import check_predictions
 from .project import DaybookError, project_root
 from .redaction import Redaction, hash_value
 from .relations import Relation, left_join
 from .replay import json_value
 from .settings import EnvironmentSettings
-from .sql import Instant, instant
+from .sql import Instant, identifier, instant
 from .targets import day_sql, prediction_columns
 
 # %% ../../nbs/16_log.ipynb #c04ab0c0
@@ -101,7 +102,7 @@ def requests(self: Log, start: Bound = None, end: Bound = None, model: str | Non
     "One row a request; `in` and `out` have the bodies of those that are in no other table."
     return self._read("requests", start, end, model)
 
-# %% ../../nbs/16_log.ipynb #30069ed7
+# %% ../../nbs/16_log.ipynb #47ed651a
 def _require_columns(log: Log, rows: Relation, fields: Sequence[str]) -> None:
     "Raise `DaybookError` if logged rows lack fields of the contract."
     absent = [log.contract.columns[name] for name in fields if log.contract.columns[name] not in rows.columns]
@@ -119,6 +120,7 @@ def labelled(
     model: str | None = None,  # name, or name:version
     as_of: Instant | None = None,  # leave out actuals that arrived at this time or later
     labels: Labels | None = None,  # a table, or its path, or a query of $DATABASE_URL; None: what `/actuals` accepted
+    with_first: bool = False,  # whether to say, too, when the first of several actuals was received
 ) -> Relation:
     "Predictions with `actual` and `received`, which are null where there is no actual yet; raises `DaybookError`."
     logged = self.predictions(start, end, model)
@@ -129,9 +131,10 @@ def labelled(
         key = [self.contract.columns[name] for name in self.contract.key]
         types = dict(zip(logged.columns, map(str, logged.types), strict=True))
         rows = read_labels(labels, self.contract, types, as_of)
-    return left_join(logged, latest(rows, key), key)
+    joined = left_join(logged, latest(rows, key), key)
+    return joined if with_first else joined.project(f"* EXCLUDE {identifier(FIRST_RECEIVED)}")
 
-# %% ../../nbs/16_log.ipynb #33b69c0e
+# %% ../../nbs/16_log.ipynb #4e0bda5e
 @dataclass(frozen=True)
 class Window:
     "The predictions about some days."
@@ -139,6 +142,7 @@ class Window:
     rows: Relation
     start: date  # the first day
     end: date  # the day after the last
+    days: Plausible  # that the whole log is about
 
 # %% ../../nbs/16_log.ipynb #3dbdf7de
 def window_bounds(start: date | None, end: date | None, days: int, last: date) -> tuple[date, date]:
@@ -149,22 +153,23 @@ def window_bounds(start: date | None, end: date | None, days: int, last: date) -
         raise DaybookError(f"the window is empty: its first day is {start}, and its end {end}")
     return start, end
 
-# %% ../../nbs/16_log.ipynb #2a97ae8a
+# %% ../../nbs/16_log.ipynb #5c6974e3
 @patch
 def window(self: Log, start: date | None = None, end: date | None = None, days: int = 28) -> Window:
     "Predictions of this contract's model about certain days; raises `DaybookError` if there are none."
     name, rows = self.contract.name, self.predictions(model=self.contract.name)
     _require_columns(self, rows, [self.contract.time] if self.contract.time else [])
-    day = day_sql(self.contract)
-    first, last = rows.aggregate(f"min({day}), max({day})").fetchall()[0]
-    if last is None:
+    day, logged = day_sql(self.contract), plausible_days(rows, self.contract)
+    if logged.last is None:
         raise DaybookError(f"no prediction of {name} is logged in {self.folder}: serve it, or set IOLOG_DIR to its log")
-    start, end = window_bounds(start, end, days, last)
+    start, end = window_bounds(start, end, days, logged.last)
     rows = rows.filter(f"{day} >= DATE '{start}' AND {day} < DATE '{end}'")
     if not rows.limit(1).fetchall():
         days = f"{start} to {end - timedelta(days=1)}"
-        raise DaybookError(f"no logged prediction is about {days}; there are some about {first} to {last}")
-    return Window(rows, start, end)
+        raise DaybookError(
+            f"no logged prediction is about {days}; there are some about {logged.first} to {logged.last}"
+        )
+    return Window(rows, start, end, logged)
 
 # %% ../../nbs/16_log.ipynb #db72e71d
 def _column(values: pd.Series, type: pa.DataType) -> pa.Array:

@@ -5,25 +5,25 @@
 # %% auto #0
 __all__ = ['Bound', 'raw_tables', 'read_table']
 
-# %% ../../nbs/15_log_reading.ipynb #adb79025
+# %% ../../nbs/15_log_reading.ipynb #8cf214a3
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
+from .bulk import unfold_segment
 from .contract import Contract
-from .entries import RowReaders, raw_segments, read_lines, segment_name
+from .entries import RowReaders, raw_segments, read_segment, segment_name
 from .files import Folder
 from .relations import Relation, between, in_files, in_memory, no_rows, partition, put_together, rename
 from .sql import Instant, instant, literal, set_up
-from .unfolding import unfold
 
-# %% ../../nbs/15_log_reading.ipynb #c743d003
+# %% ../../nbs/15_log_reading.ipynb #086b00e0
 def raw_tables(folder: Path, contract: Contract) -> dict[str, pa.Table]:
     "Tables of all raw segments of a log, by the path of the file that each will be."
     readers, tables = RowReaders(folder, contract), {}
     for path in raw_segments(folder):
-        tables |= unfold(read_lines(path), segment_name(path), readers)[0]
+        tables |= unfold_segment(read_segment(path), segment_name(path), readers)[0]
     return tables
 
 # %% ../../nbs/15_log_reading.ipynb #1d317c9a

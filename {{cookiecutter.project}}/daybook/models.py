@@ -7,7 +7,7 @@ __all__ = ['ModelNotFound', 'get', 'exists', 'reset_store', 'metadata', 'referen
            'without_none', 'save', 'require_code', 'verified_folder', 'contract_of', 'load', 'export_model',
            'import_model', 'bento_model', 'all_models']
 
-# %% ../../nbs/07_models.ipynb #6b57806b
+# %% ../../nbs/07_models.ipynb #948babac
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from bentoml.exceptions import BentoMLException, NotFound
 from . import artifact
 from .artifact import Model
 from .contract import Contract
-from .files import sha256_tree
+from .files import sha256_tree, sync_tree
 from .predictions import ModelError
 from .project import DaybookError, version
 from .replay import libraries, require_same
@@ -107,7 +107,7 @@ def without_none(entry: Any) -> Any:
         return [without_none(value) for value in entry if value is not None]
     return entry
 
-# %% ../../nbs/07_models.ipynb #96ade2b9
+# %% ../../nbs/07_models.ipynb #edf8a8c4
 def save(
     contract: Contract,
     estimator: Any,  # fitted
@@ -132,6 +132,7 @@ def save(
         }
         with bentoml.models.create(contract.name, metadata=without_none(facts | dict(metadata or {}))) as entry:
             shutil.copytree(folder, entry.path, dirs_exist_ok=True)
+    sync_tree(Path(get(str(entry.tag)).path))
     return str(entry.tag)
 
 # %% ../../nbs/07_models.ipynb #11cc61ec
@@ -176,10 +177,11 @@ def export_model(tag: str, file: Path) -> Path:
     "Write a model into one file, whose name ends in .bentomodel."
     return Path(bentoml.models.export_model(get(tag).tag, str(file)))
 
-# %% ../../nbs/07_models.ipynb #872c0238
+# %% ../../nbs/07_models.ipynb #ae8f3f2b
 def import_model(folder: Path) -> None:
     "Put a model's folder into the store."
-    bentoml.models.import_model(str(folder), input_format="folder")
+    model = bentoml.models.import_model(str(folder), input_format="folder")
+    sync_tree(Path(model.path))
 
 # %% ../../nbs/07_models.ipynb #b8bbe3f3
 def bento_model(tag: str) -> Any:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NAME', 'ID', 'PARAM', 'PARAMS_FILE', 'ENGINE', 'TIME_LIMIT', 'RUNS', 'GRID', 'SAMPLE', 'SEED', 'WORKERS', 'SCHEDULER',
-           'MINIMIZE', 'MAXIMIZE', 'FORCE', 'SWEEP', 'NAME_IF_ANY', 'STATUS', 'SORT', 'LIMIT', 'KEEP', 'JSON',
+           'MINIMIZE', 'MAXIMIZE', 'FORCE', 'SWEEP', 'NAME_IF_ANY', 'STATUS', 'SORT', 'LIMIT', 'KEEP', 'JSON', 'HTML',
            'pairs_of', 'single_values', 'read_file', 'AtLeast']
 
 # %% ../../nbs/44_options.ipynb #e08234ac
@@ -100,7 +100,7 @@ MAXIMIZE = click.option("--maximize", metavar="METRIC", help="Rank by this metri
 FORCE = click.option("--force", is_flag=True, help="Run what was run before with the same code and parameters, too.")
 SWEEP = (GRID, SAMPLE, SEED, WORKERS, SCHEDULER, MINIMIZE, MAXIMIZE, FORCE)
 
-# %% ../../nbs/44_options.ipynb #7c246ebc
+# %% ../../nbs/44_options.ipynb #28c54359
 NAME_IF_ANY = click.argument("name", required=False)
 STATUS = click.option("--status", type=click.Choice(["running", "done", "failed"]))
 SORT = click.option(
@@ -111,3 +111,4 @@ KEEP = click.option(
     "--keep", type=AtLeast(0, int), required=True, metavar="N", help="Of each job, the newest so many stay."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+HTML = click.option("--html", "as_html", is_flag=True, help="Write index.html, the overview of all jobs; print where.")

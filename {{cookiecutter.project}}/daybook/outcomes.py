@@ -5,39 +5,54 @@
 # %% auto #0
 __all__ = ['required_columns', 'Outcomes', 'outcomes', 'EvaluationWindow', 'evaluation_window', 'rows_sha']
 
-# %% ../../nbs/24_outcomes.ipynb #eb21c150
+# %% ../../nbs/24_outcomes.ipynb #41323f9e
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
 
 from .contract import Contract
+from .labels import FIRST_RECEIVED, file_time, is_dated
 from .log import Log, window_bounds
+from .plausible import Plausible, plausible_days
 from .project import DaybookError
 from .reference import Rows, logged_predictions
-from .sql import identifier
+from .sql import identifier, instant
 from .targets import day_sql, is_predicted, y_true_sql
 
-# %% ../../nbs/24_outcomes.ipynb #efdbd958
-def _joined(log: Log, as_of: datetime | None, labels: str | None) -> tuple[Rows, str]:
-    "All predictions with their actuals; SQL of the moment before which an actual is too early."
-    contract, rows = log.contract, log.labelled(model=log.contract.name, as_of=as_of, labels=labels)
-    if labels is None or not contract.time:
-        return rows, "ts"
-    return rows, f"CAST({identifier(contract.fields[contract.time].column)} AS TIMESTAMPTZ)"
+# %% ../../nbs/24_outcomes.ipynb #1d4176df
+def _moment(as_of: datetime | None, labels: str | None, now: datetime) -> tuple[datetime | None, list[str]]:
+    "The moment that outcomes are looked at as of, None where labels do not say when they arrived; what is to be said."
+    if labels is None or is_dated(labels):
+        return instant(as_of or now), []
+    written = file_time(labels)
+    if as_of is None or written is None:
+        return as_of and instant(as_of), []
+    when = f"{written:%Y-%m-%d %H:%M} UTC, when their file was written"
+    return instant(as_of), [f"The labels have no column `received`: all of them count as arrived on {when}."]
 
-# %% ../../nbs/24_outcomes.ipynb #e6131072
-_EARLY, _UNKNOWN = '" early"', '" unknown"'  # no field of a contract begins with a blank
+# %% ../../nbs/24_outcomes.ipynb #cc8e7764
+def _event(contract: Contract, labels: str | None) -> str:
+    "SQL of the earliest moment at which the actual of a row can be there; null where a row does not say."
+    if not contract.time:
+        return "NULL::TIMESTAMPTZ"
+    event = f"CAST({identifier(contract.fields[contract.time].column)} AS TIMESTAMPTZ)"
+    return event if labels is not None else f"({event} - INTERVAL 14 HOUR)"
+
+# %% ../../nbs/24_outcomes.ipynb #9a04e657
+_EARLY, _LATE, _UNKNOWN = '" early"', '" late"', '" unknown"'  # no field of a contract begins with a blank
 
 
-def _as_y_true(rows: Rows, contract: Contract, earliest: str) -> Rows:
-    "The rows with actuals as metrics take them, null where none counts; two more columns say why."
-    is_early, y_true = f"coalesce(received < {earliest}, false)", y_true_sql(contract)
-    columns = f"if({is_early}, NULL, {y_true}) AS actual, {is_early} AS {_EARLY}"
-    is_unknown = f"actual IS NOT NULL AND {y_true} IS NULL AS {_UNKNOWN}"
-    return rows.project(f"* EXCLUDE actual, {columns}, {is_unknown}")
+def _as_y_true(rows: Rows, contract: Contract, labels: str | None) -> Rows:
+    "The rows with actuals as metrics take them, null where none counts; three more columns say why."
+    is_early = f"coalesce(received < {_event(contract, labels)}, false)"
+    is_late = f"(NOT {is_early} AND coalesce({identifier(FIRST_RECEIVED)} < ts, false))"
+    y_true, is_known = y_true_sql(contract), f"NOT ({is_early} OR {is_late})"
+    columns = f"if({is_known}, {y_true}, NULL) AS actual, {is_early} AS {_EARLY}, {is_late} AS {_LATE}"
+    is_unknown = f"{is_known} AND actual IS NOT NULL AND {y_true} IS NULL AS {_UNKNOWN}"
+    return rows.project(f"* EXCLUDE (actual, {identifier(FIRST_RECEIVED)}), {columns}, {is_unknown}")
 
 # %% ../../nbs/24_outcomes.ipynb #8fe0d14a
 def required_columns(
@@ -67,7 +82,7 @@ def _nothing_in_common(contracts: Mapping[str, Contract], columns: list[str]) ->
         f' one: `daybook run promote -p candidate={candidate} -p force=true -p reason="..."`'
     )
 
-# %% ../../nbs/24_outcomes.ipynb #2bc578c3
+# %% ../../nbs/24_outcomes.ipynb #c2fb9b9e
 @dataclass(frozen=True)
 class Outcomes:
     "Predictions with their actuals."
@@ -75,50 +90,24 @@ class Outcomes:
     rows: Rows  # actual and received are null where nothing has arrived
     facts: dict[str, Any]  # counts, and days after which actuals arrive
     contract: Contract
+    as_of: datetime | None = None  # of what was known; None: labels do not say when they arrived
+    notes: tuple[str, ...] = ()  # sentences on what these rows are
 
     @property
     def day(self) -> str:
         "SQL of the day that a row is about."
         return day_sql(self.contract)
 
-
-def outcomes(
-    log: Log,
-    contracts: Mapping[str, Contract],  # tag -> contract of each model that is to be asked; the champion first
-    as_of: datetime | None = None,  # actuals that arrived before; None: by now
-    labels: str | None = None,  # a file of actuals by the key of a row; None: what `/actuals` received
-) -> Outcomes:
-    "All logged predictions with their actuals; raises `DaybookError` if there are none to judge by."
-    source = f"labels={labels}" if labels else f"the log in {log.folder}"
-    logged_predictions(log)  # raises if nothing is logged
-    try:
-        joined, earliest = _joined(log, as_of, labels)
-        whole = " AND ".join(_is_whole(contract, joined.columns) for contract in contracts.values()) or "true"
-        everything = _as_y_true(joined, log.contract, earliest)
-        rows = everything.filter(whole)
-        facts = _facts(everything, whole, earliest, log.contract)
-        if labels is None:
-            facts |= _facts_of_actuals(log, joined, as_of)
-    except (ValueError, OSError, duckdb.Error) as error:
-        raise DaybookError(f"{source} cannot be joined: {str(error).splitlines()[0]}") from None
-    if not facts["with_actual"]:
-        if facts.pop("with_actual_of_another_contract"):
-            raise _nothing_in_common(contracts, joined.columns)
-        when = f" as of {as_of}" if as_of else ""
-        raise DaybookError(
-            f"{source} has no actual for any of {facts['predictions']:,} predictions{when}: nothing to judge by"
-        )
-    facts.pop("with_actual_of_another_contract")
-    return Outcomes(rows.project(f"* EXCLUDE ({_EARLY}, {_UNKNOWN})"), facts, log.contract)
-
-# %% ../../nbs/24_outcomes.ipynb #62dada8e
-def _facts(everything: Rows, whole: str, earliest: str, contract: Contract) -> dict[str, Any]:
+# %% ../../nbs/24_outcomes.ipynb #3af597a0
+def _facts(everything: Rows, whole: str, contract: Contract) -> dict[str, Any]:
     "What is to be said of the rows."
-    delay = f"quantile_cont(epoch(received - {earliest}) / 86400, [0.5, 0.9]) FILTER ({whole})"
+    event = f"CAST({identifier(contract.fields[contract.time].column)} AS TIMESTAMPTZ)" if contract.time else "ts"
+    delay = f"quantile_cont(epoch(received - {event}) / 86400, [0.5, 0.9]) FILTER ({whole})"
     counts = {
         "predictions": f"count(*) FILTER ({whole})",
         "with_actual": f"count(actual) FILTER ({whole})",
         "arrived_too_early": f"count(*) FILTER ({_EARLY} AND {whole})",
+        "predicted_too_late": f"count(*) FILTER ({_LATE} AND {whole})",
         "of_another_contract": f"count(*) FILTER (NOT ({whole}))",
         "with_actual_of_another_contract": f"count(actual) FILTER (NOT ({whole}))",
     }
@@ -135,6 +124,65 @@ def _facts_of_actuals(log: Log, joined: Rows, as_of: datetime | None) -> dict[st
     ids = actuals.project("prediction_id").distinct()
     unknown = ids.except_(joined.project("prediction_id"))
     return {"for_no_prediction": len(unknown), "corrections": len(actuals) - len(ids)}
+
+# %% ../../nbs/24_outcomes.ipynb #ebdc3cd1
+def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None) -> DaybookError:
+    "What to say when no prediction has an actual that counts."
+    when = f" as of {as_of:%Y-%m-%d %H:%M}" if as_of else ""
+    reasons = {
+        "predicted_too_late": "were made when their actual was known already",
+        "arrived_too_early": "have an actual that arrived before its event",
+        "predicted_after_as_of": "were made later than that",
+    }
+    why = "; ".join(f"{facts[name]:,} {text}" for name, text in reasons.items() if facts[name])
+    return DaybookError(
+        f"{source} has no actual for any of {facts['predictions']:,} predictions{when}: nothing to judge by"
+        + (f" ({why})" if why else "")
+    )
+
+# %% ../../nbs/24_outcomes.ipynb #a842f5cc
+def _predictions(
+    log: Log, as_of: datetime | None, labels: str | None
+) -> tuple[Rows, dict[str, int], Plausible]:  # rows, how many are left out, and the days that the others are about
+    "The logged predictions that were there, with their actuals."
+    name, later = log.contract.name, 0
+    joined = log.labelled(end=as_of, model=name, as_of=as_of, labels=labels, with_first=True)
+    days = plausible_days(log.predictions(end=as_of, model=name), log.contract)
+    if as_of:
+        later = log.predictions(as_of, model=name).aggregate("count(*)").fetchall()[0][0]
+    counts = {"predicted_after_as_of": later, "of_implausible_day": days.implausible}
+    return joined.filter(days.condition), counts, days
+
+
+def outcomes(
+    log: Log,
+    contracts: Mapping[str, Contract],  # tag -> contract of each model that is to be asked; the champion first
+    as_of: datetime | None = None,  # actuals that arrived before; None: by now
+    labels: str | None = None,  # a file of actuals by the key of a row; None: what `/actuals` received
+) -> Outcomes:
+    "All logged predictions with their actuals; raises `DaybookError` if there are none to judge by."
+    source = f"labels={labels}" if labels else f"the log in {log.folder}"
+    logged_predictions(log)  # raises if nothing is logged
+    try:
+        moment, notes = _moment(as_of, labels, datetime.now(UTC))
+        joined, left_out, days = _predictions(log, moment, labels)
+        whole = " AND ".join(_is_whole(contract, joined.columns) for contract in contracts.values()) or "true"
+        everything = _as_y_true(joined, log.contract, labels)
+        facts = _facts(everything, whole, log.contract) | left_out
+        if labels is None:
+            facts |= _facts_of_actuals(log, joined, moment)
+    except (ValueError, OSError, duckdb.Error) as error:
+        raise DaybookError(f"{source} cannot be joined: {str(error).splitlines()[0]}") from None
+    of_another_contract = facts.pop("with_actual_of_another_contract")
+    if not facts["with_actual"]:
+        raise (
+            _nothing_in_common(contracts, joined.columns)
+            if of_another_contract
+            else _nothing_known(facts, source, as_of)
+        )
+    columns = f"* EXCLUDE ({_EARLY}, {_LATE}, {_UNKNOWN})"
+    notes += [days.words] if days.words else []
+    return Outcomes(everything.filter(whole).project(columns), facts, log.contract, moment, tuple(notes))
 
 # %% ../../nbs/24_outcomes.ipynb #254127be
 @dataclass(frozen=True)

@@ -47,17 +47,17 @@ def package_folder() -> Path:
     except (OSError, ValueError, KeyError) as error:
         raise DaybookError(f"{file} must name the project's package as lib_path in [tool.nbdev]: {error}") from None
 
-# %% ../../nbs/00_project.ipynb #adc63a7f
+# %% ../../nbs/00_project.ipynb #428c9919
 def isolate(
     _cells: object = None,  # nbdev-test hands over the cells that it will run
 ) -> Path:
-    "For this process and those it starts: an empty model store and log, removed at its end, and no champion."
+    "For this process and those it starts: an empty model store and log, removed at its end, no champion, no webhook."
     home = Path(tempfile.mkdtemp(prefix="daybook-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     champion = home / "champion.json"
     champion.write_text('{"model": null, "metrics": {}, "reason": "A test."}', encoding="utf-8")
     own = {"BENTOML_HOME": home, "CHAMPION_FILE": champion, "IOLOG_DIR": home / "iolog", "MODEL_STORE": home / "models"}
-    os.environ |= {name: str(path) for name, path in own.items()}
+    os.environ |= {name: str(path) for name, path in own.items()} | {"DAYBOOK_ALERT_URL": ""}
     if "bentoml" in sys.modules:
         from daybook.models import reset_store
 

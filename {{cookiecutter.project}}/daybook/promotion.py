@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['candidate_tag', 'Promotion', 'prepare_promotion']
 
-# %% ../../nbs/29_promotion.ipynb #dd3d4139
+# %% ../../nbs/29_promotion.ipynb #3c247ea6
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from . import models
@@ -32,7 +32,7 @@ def candidate_tag(
         raise DaybookError(f"{tag} is the champion already")
     return tag
 
-# %% ../../nbs/29_promotion.ipynb #65287532
+# %% ../../nbs/29_promotion.ipynb #03ba6709
 @dataclass(frozen=True)
 class Promotion:
     "A model that may become champion, and why."
@@ -41,10 +41,11 @@ class Promotion:
     reason: str
     metrics: Mapping[str, float]  # that speak for it
     decision: str | None = None  # the run whose verdict it was
+    champion: Champion | None = field(default=None, repr=False, compare=False)  # that it was compared with
 
     def promote(self) -> Champion:
-        "Make it the champion."
-        return promote(self.tag, self.reason, self.metrics, self.decision)
+        "Make it the champion; raises `DaybookError` if the champion has changed meanwhile."
+        return promote(self.tag, self.reason, self.metrics, self.decision, self.champion)
 
 
 def _reason(decision: Decision, tag: str) -> str:
@@ -57,7 +58,7 @@ def _reason(decision: Decision, tag: str) -> str:
         f" {window.start} on; difference {comparison.low:+.4g} to {comparison.high:+.4g}.{untold}"
     )
 
-# %% ../../nbs/29_promotion.ipynb #d3df8f6d
+# %% ../../nbs/29_promotion.ipynb #787a3e3f
 def prepare_promotion(
     contract: Contract,
     tag: str,  # of the candidate
@@ -69,17 +70,19 @@ def prepare_promotion(
     "What speaks for a model; raises `DaybookError` if nothing does."
     metrics = models.metadata(tag).get("metrics") or {}
     if not champion.model:
-        return Promotion(tag, reason or "The first champion: there was none to compare it with.", metrics)
+        return Promotion(
+            tag, reason or "The first champion: there was none to compare it with.", metrics, None, champion
+        )
     if tag == champion.previous:
         if not reason:
             raise DaybookError(f"{tag} was the champion before: say why it should be again, with -p reason='...'")
-        return Promotion(tag, f"Back to the champion before: {reason}", {})
+        return Promotion(tag, f"Back to the champion before: {reason}", {}, None, champion)
     if force:
         if not reason:
             raise DaybookError(f"say why {tag} should be champion without a backtest, with -p reason='...'")
-        return Promotion(tag, f"Without a backtest: {reason}", metrics)
+        return Promotion(tag, f"Without a backtest: {reason}", metrics, None, champion)
     if not decision:
         raise DaybookError(f"no backtest has judged {tag}: `daybook run backtest -p candidates={tag}`")
     check_decision(decision, contract, tag, code_sha256(), datetime.now(UTC))
     measured = {name: value for name, value in decision.metrics[tag].items() if value is not None}
-    return Promotion(tag, reason or _reason(decision, tag), measured, decision.run)
+    return Promotion(tag, reason or _reason(decision, tag), measured, decision.run, champion)

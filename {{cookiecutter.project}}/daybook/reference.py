@@ -29,7 +29,7 @@ def season(
     days = pd.date_range(start - timedelta(days=around), end + timedelta(days=around - 1))
     return sorted(set(days.day_of_year.tolist()))
 
-# %% ../../nbs/21_reference.ipynb #ef2083f8
+# %% ../../nbs/21_reference.ipynb #6792fd46
 Rows = duckdb.DuckDBPyRelation
 
 
@@ -39,6 +39,7 @@ class Reference:
 
     rows: Rows
     words: str  # which rows they are
+    learned: Rows  # all that the model learned from; the very same object as `rows` if they are all
     is_same_season: bool = True  # as the window, or not asked for
 
 
@@ -49,24 +50,26 @@ def learned(
     set_up()
     return duckdb.read_parquet(str(models.reference(tag)))
 
-
+# %% ../../nbs/21_reference.ipynb #42bf23d6
 def reference(
     tag: str,  # of a model
     start: date,  # of the window
     end: date,
     against: Literal["season", "reference"] = "season",
-    min_rows: int = 200,  # with fewer of the same season, all are taken
 ) -> Reference:
     "The rows beside a model that a window is compared with; raises `DaybookError` if the model is gone."
     rows, contract = learned(tag), models.contract_of(tag)
+    words = "all rows that the model learned from"
     if against == "reference" or not contract.time:
-        return Reference(rows, "all rows that the model learned from")
-    days = ", ".join(map(str, season(start, end)))
-    same = rows.filter(f"dayofyear({day_sql(contract)}) IN ({days})")
-    if len(same) >= min_rows:
-        return Reference(same, "the same season of the rows that the model learned from")
-    words = "all rows that the model learned from, which has seen too little of this season"
-    return Reference(rows, words, is_same_season=False)
+        return Reference(rows, words, rows)
+    days, of_year = season(start, end), f"dayofyear({day_sql(contract)})"
+    same = rows.filter(f"{of_year} IN ({', '.join(map(str, days))})")
+    there = same.aggregate(f"count(DISTINCT {of_year})").fetchall()[0][0]
+    part = f"which has {there} of the {len(days)} days of this season"
+    if there * 2 < len(days):
+        return Reference(rows, f"{words}, {part}", rows, is_same_season=False)
+    words = "the same season of the rows that the model learned from"
+    return Reference(same, words if there > 0.9 * len(days) else f"{words}, {part}", rows)
 
 # %% ../../nbs/21_reference.ipynb #f6225ea5
 def logged_predictions(log: Log) -> Rows:

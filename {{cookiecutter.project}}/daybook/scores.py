@@ -6,7 +6,7 @@
 __all__ = ['IN_SERVICE', 'Scores', 'logged_scores', 'hidden_fields', 'replay', 'check_reproducible', 'check_leakage', 'by_day',
            'table']
 
-# %% ../../nbs/25_scores.ipynb #1a854b9d
+# %% ../../nbs/25_scores.ipynb #f66017d0
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 
 from . import models
 from .contract import Contract
-from .metrics import Metrics
+from .metrics import Metrics, metrics_of_part
 from .models import Model
+from .naive import LAST, NAIVE, Baselines
 from .outcomes import EvaluationWindow
 from .predictions import align
 from .project import DaybookError
@@ -29,7 +30,7 @@ from .replay import changes, require_same
 from .sql import identifier, literal
 from .targets import day_sql, is_predicted, to_numpy, y_pred_sql
 
-# %% ../../nbs/25_scores.ipynb #41549fce
+# %% ../../nbs/25_scores.ipynb #e50ddeb6
 IN_SERVICE = "in service"  # the predictions that were logged
 
 
@@ -41,23 +42,18 @@ class Scores:
     day: np.ndarray  # that the row is about
     y_true: np.ndarray  # as metrics take it, shape (n,)
     is_own: np.ndarray  # whether the champion itself made the logged prediction
-    y_pred: dict[str, np.ndarray]  # `IN_SERVICE`, and a tag for each model; shape (n,), or (n, k) of k classes
+    y_pred: dict[str, np.ndarray]  # `IN_SERVICE`, tags of models, baselines; shape (n,), or (n, k) of k classes
 
     def __len__(self) -> int:
         return len(self.id)
 
-    def sort(self) -> "Scores":
-        "The same rows in their order."
-        order = np.lexsort((self.id, self.day))
-        arrays = (array[order] for array in (self.id, self.day, self.y_true, self.is_own))
-        return Scores(*arrays, {name: values[order] for name, values in self.y_pred.items()})
-
-# %% ../../nbs/25_scores.ipynb #51262a49
-def _facts(champion: str, contract: Contract) -> dict[str, str]:
+# %% ../../nbs/25_scores.ipynb #b329ce73
+def _facts(champion: str, contract: Contract, baselines: Baselines | None = None) -> dict[str, str]:
     "SQL of what is known of a row besides its fields, by name."
     is_own = f"version = {literal(champion.partition(':')[2])}"
     facts = {"#id": "hash(prediction_id)", "#day": day_sql(contract), "#true": "CAST(actual AS DOUBLE)"}
-    return facts | {"#pred": y_pred_sql(contract), "#own": is_own}
+    last = {NAIVE: LAST} if baselines and baselines.has_last else {}
+    return facts | {"#pred": y_pred_sql(contract), "#own": is_own} | last
 
 
 def _read(rows: Rows, columns: Mapping[str, str], batch: int) -> Iterator[pa.RecordBatch]:
@@ -72,24 +68,32 @@ def _numpy(batch: pa.RecordBatch, name: str) -> np.ndarray:
     return to_numpy(batch.column(name))
 
 
-def _scores(parts: Sequence[Mapping[str, np.ndarray]], names: Sequence[str]) -> Scores:
-    "Scores of all batches."
-    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    predictions = {IN_SERVICE: arrays["#pred"]} | {name: arrays[name] for name in names}
-    return Scores(arrays["#id"], arrays["#day"], arrays["#true"], arrays["#own"], predictions).sort()
+def _scores(parts: Sequence[dict[str, np.ndarray]], constants: Mapping[str, np.ndarray] | None = None) -> Scores:
+    "Scores of all batches, which are used up; constants are predictions that are the same for all rows."
+    day, number = (np.concatenate([part.pop(name) for part in parts]) for name in ("#day", "#id"))
+    order = np.lexsort((number, day))
+    first = [number[order], day[order]]
+    del number, day
+    columns = {name: np.concatenate([part.pop(name) for part in parts])[order] for name in list(parts[0])}
+    first += [columns.pop("#true"), columns.pop("#own")]
+    service, naive = columns.pop("#pred"), {name: columns.pop(name) for name in (NAIVE,) if name in columns}
+    same = {name: np.broadcast_to(value, (len(order), *value.shape)) for name, value in (constants or {}).items()}
+    return Scores(*first, {IN_SERVICE: service} | columns | naive | same)
 
-# %% ../../nbs/25_scores.ipynb #744b60e1
+# %% ../../nbs/25_scores.ipynb #f394baea
 def logged_scores(
     rows: Rows,  # with the prediction, and the actual as metrics take it
     contract: Contract,  # of the project
     champion: str = "",  # its tag
+    baselines: Baselines | None = None,  # of these rows
     batch: int = 100_000,  # rows at a time
 ) -> Scores:
     "The logged predictions of rows that have an actual."
-    facts = _facts(champion, contract)
+    facts = _facts(champion, contract, baselines)
+    rows = baselines.rows if baselines else rows
     known = rows.filter(f"actual IS NOT NULL AND {is_predicted(contract)}")
     parts = [{name: _numpy(part, name) for name in facts} for part in _read(known, facts, batch)]
-    return _scores(parts, [])
+    return _scores(parts, baselines.constants if baselines else None)
 
 # %% ../../nbs/25_scores.ipynb #3bea3d83
 def hidden_fields(contract: Contract) -> list[str]:
@@ -116,19 +120,21 @@ def _own_rows(batch: pa.RecordBatch, contract: Contract) -> pa.RecordBatch:
             columns[field.column] = pc.fill_null(column, field.default) if fills else column
     return pa.RecordBatch.from_pydict(columns)
 
-# %% ../../nbs/25_scores.ipynb #58953a97
+# %% ../../nbs/25_scores.ipynb #fc8eaaf8
 def replay(
     rows: Rows,  # each with an actual as metrics take it, and all that the models' contracts require
     contract: Contract,  # of the project
     champion: str,  # its tag
     asked: Mapping[str, Model],  # the champion and the candidates, by tag
+    baselines: Baselines | None = None,  # of these rows
     batch: int = 100_000,  # rows at a time
 ) -> Scores:
     "Predictions of several models for the same rows; raises `DaybookError` for rows that cannot be replayed."
+    rows = baselines.rows if baselines else rows
     for tag, model in asked.items():
         _check_kept(tag, model.contract)
     columns = {field.column for model in asked.values() for field in model.contract.fields.values()}
-    facts = _facts(champion, contract)
+    facts = _facts(champion, contract, baselines)
     wanted = facts | {name: identifier(name) for name in sorted(columns & set(rows.columns))}
     parts = []
     for part in _read(rows, wanted, batch):
@@ -137,7 +143,7 @@ def replay(
             for tag, model in asked.items()
         }
         parts.append({name: _numpy(part, name) for name in facts} | predictions)
-    return _scores(parts, list(asked))
+    return _scores(parts, baselines.constants if baselines else None)
 
 # %% ../../nbs/25_scores.ipynb #eb2a7afd
 class _Ids(Sequence):
@@ -204,17 +210,31 @@ def check_leakage(
         )
     return True
 
-# %% ../../nbs/25_scores.ipynb #417a1166
+# %% ../../nbs/25_scores.ipynb #3fa247e5
+def _owned(values: np.ndarray) -> np.ndarray:
+    "Predictions that a function of the project's may write to."
+    return values if values.flags.writeable else values.copy()
+
+
 def by_day(scores: Scores, metrics: Metrics) -> pd.DataFrame:  # day, n, and the sum of each one's loss
     "Sums of the losses, from which means and their intervals follow."
     days, first = np.unique(scores.day, return_index=True)
     sums = {"day": days, "n": np.diff(np.append(first, len(scores)))}
     for name, y_pred in scores.y_pred.items():
-        sums[name] = np.add.reduceat(metrics.losses(scores.y_true, y_pred), first)
+        sums[name] = np.add.reduceat(metrics.losses(scores.y_true, _owned(y_pred)), first)
     return pd.DataFrame(sums)
 
-# %% ../../nbs/25_scores.ipynb #fa0f7a70
-def table(scores: Scores, metrics: Metrics) -> pd.DataFrame:  # a row for each that predicted; n, and the metrics
+# %% ../../nbs/25_scores.ipynb #3bf42487
+def table(
+    scores: Scores,
+    metrics: Metrics,
+    baselines: Sequence[str] = (),  # names of those among the predictions
+) -> pd.DataFrame:  # a row for each that predicted; n, and the metrics
     "All metrics of all predictions."
-    rows = {name: {"n": len(scores)} | metrics.of(scores.y_true, y_pred) for name, y_pred in scores.y_pred.items()}
+    rows, name = {}, ""
+    for who, y_pred in scores.y_pred.items():
+        values = _owned(y_pred)
+        is_model = who not in baselines
+        of = metrics.of(scores.y_true, values) if is_model else metrics_of_part(metrics, name, scores.y_true, values)
+        rows[who], name = {"n": len(scores)} | of, name or next(iter(of))
     return pd.DataFrame.from_dict(rows, orient="index").astype({"n": int})

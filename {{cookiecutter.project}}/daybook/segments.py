@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['lock', 'create', 'finish', 'close_orphans', 'Segment', 'writer_name', 'open_segment', 'write_schema', 'SegmentWriter']
 
-# %% ../../nbs/09_segments.ipynb #1ce9f626
+# %% ../../nbs/09_segments.ipynb #7d228a64
 import contextlib
 import os
 import platform
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+
+from .files import sync, write_atomically
 
 try:
     import fcntl
@@ -121,29 +123,64 @@ def open_segment(folder: Path, name: str, numbers: Iterator[int]) -> Segment:
         if descriptor is not None:
             return Segment(path, descriptor)
 
-# %% ../../nbs/09_segments.ipynb #cb4a2ab3
+# %% ../../nbs/09_segments.ipynb #d3359a2a
 def write_schema(folder: Path, tag: str, schema: bytes) -> None:
     "Put the JSON Schema of a model's rows into a log's folder, unless it is there already."
     path = folder / "contracts" / f"{tag.replace(':', '/')}.json"
     if path.exists() and path.read_bytes() == schema:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{writer_name()}")
-    draft.write_bytes(schema)
-    draft.replace(path)
+    write_atomically(path, schema)
 
-# %% ../../nbs/09_segments.ipynb #a8d7d2fa
-class SegmentWriter:
+# %% ../../nbs/09_segments.ipynb #3d8b943a
+class _OpenSegment:
+    "The open segment of a process, if there is one."
+
+    def __init__(
+        self,
+        folder: str | Path,
+        contract: Callable[[], tuple[str, bytes]] | None = None,
+        syncs: bool = False,  # whether closed segments are on the disk
+    ):
+        "`contract` returns a model's tag and the JSON Schema of its rows."
+        self.folder, self.contract, self.syncs = Path(folder), contract, syncs
+        self.name, self.numbers, self.day = writer_name(), count(), ""
+        self.segment: Segment | None = None
+        self.is_unsafe = False  # whether a segment was closed that the disk may not have
+
+    def close(self) -> None:
+        "Close the open segment, if there is one."
+        segment, self.segment = self.segment, None
+        if segment and self.syncs:
+            self._sync(segment)
+        if segment:
+            segment.close()
+
+    def _sync(self, segment: Segment) -> None:
+        try:
+            os.fsync(segment.descriptor)
+        except OSError:
+            self.is_unsafe = True
+
+    def _open(self, day: str) -> None:
+        parent = self.folder / "raw" / f"dt={day}"
+        parent.mkdir(parents=True, exist_ok=True)
+        if self.contract:
+            write_schema(self.folder, *self.contract())
+        self.day, self.segment = day, open_segment(parent, self.name, self.numbers)
+        if self.syncs:
+            try:
+                for each in (parent, parent.parent, self.folder):
+                    sync(each)
+            except OSError:
+                self.close()
+                raise
+
+# %% ../../nbs/09_segments.ipynb #334350a1
+class SegmentWriter(_OpenSegment):
     "Appends lines to the segments of one process, under `folder/raw/dt=<UTC day>/`."
 
     max_bytes = 64 * 2**20
     max_seconds = 600
-
-    def __init__(self, folder: str | Path, contract: Callable[[], tuple[str, bytes]] | None = None):
-        "`contract` returns a model's tag and the JSON Schema of its rows."
-        self.folder, self.contract = Path(folder), contract
-        self.name, self.numbers, self.day = writer_name(), count(), ""
-        self.segment: Segment | None = None
 
     def write(self, line: bytes, day: str) -> None:
         "Append a line, which ends with a line break; raises `OSError`, and leaves no part of it, if that fails."
@@ -159,12 +196,6 @@ class SegmentWriter:
         if self.segment and self._is_due(f"{datetime.now(UTC):%Y-%m-%d}", 0):
             self.close()
 
-    def close(self) -> None:
-        "Close the open segment, if there is one."
-        segment, self.segment = self.segment, None
-        if segment:
-            segment.close()
-
     def _is_due(self, day: str, more: int) -> bool:
         is_old = day != self.day or time.monotonic() - self.segment.opened > self.max_seconds
         return is_old or (self.segment.size > 0 and self.segment.size + more > self.max_bytes)
@@ -177,10 +208,3 @@ class SegmentWriter:
         except OSError:
             self.close()
             raise
-
-    def _open(self, day: str) -> None:
-        parent = self.folder / "raw" / f"dt={day}"
-        parent.mkdir(parents=True, exist_ok=True)
-        if self.contract:
-            write_schema(self.folder, *self.contract())
-        self.day, self.segment = day, open_segment(parent, self.name, self.numbers)

@@ -5,20 +5,17 @@
 # %% auto #0
 __all__ = ['sweep_picture', 'telling_metrics', 'sweep_report']
 
-# %% ../../nbs/42_sweep_report.ipynb #66532632
-import io
+# %% ../../nbs/42_sweep_report.ipynb #db2674cb
 from collections.abc import Sequence
 from html import escape
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .run_report import STYLE, format_number, html_table
+from .card import format_number
+from .page import head, page
+from .pictures import BLUE, GREY, RED, Picture, gallery, new_figure
 from .runs import Run
 from .sweep import Sweep
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # %% ../../nbs/42_sweep_report.ipynb #3f579db9
 def _positions(values: Sequence[Any]) -> tuple[list[Any], dict[Any, str]]:
@@ -29,39 +26,42 @@ def _positions(values: Sequence[Any]) -> tuple[list[Any], dict[Any, str]]:
     names = list(dict.fromkeys(map(str, values)))
     return [names.index(str(value)) for value in values], dict(enumerate(names))
 
-# %% ../../nbs/42_sweep_report.ipynb #8f2f334b
-def _draw_panel(panel: "Axes", axis: str, values: Sequence[Any], metrics: Sequence[float]) -> None:
-    "The metric against one parameter; the best run comes first."
+# %% ../../nbs/42_sweep_report.ipynb #204e6706
+def _panel(axis: str, values: Sequence[Any], metric: str, metrics: Sequence[float]) -> tuple:
+    "The metric against one parameter, and an alternative text; the best run comes first."
     places, levels = _positions(values)
-    panel.scatter(places, metrics, s=18, alpha=0.5, linewidth=0)
+    figure, panel = new_figure(width=3.5, height=2.7)
+    panel.scatter(places, metrics, s=22, alpha=0.6, linewidth=0, color=BLUE)
+    alt = f"{metric} of {len(values)} runs against {axis}; the best at {values[0]}"
     if len(levels) <= 12:
         medians = [median(y for x, y in zip(places, metrics, strict=True) if x == level) for level in levels]
-        panel.plot(list(levels), medians, color="0.5")
-        panel.set_xticks(list(levels), list(levels.values()))
-    panel.scatter(places[:1], metrics[:1], s=60, facecolor="none", edgecolor="C3")
-    panel.set_xlabel(axis)
-    panel.spines[["top", "right"]].set_visible(False)
+        panel.plot(list(levels), medians, color=GREY, zorder=0)
+        panel.set_xticks(list(levels), list(levels.values()), rotation=30 if _is_crowded(levels) else 0)
+        pairs = zip(levels.values(), medians, strict=True)
+        alt += ". Medians: " + ", ".join(f"{format_number(float(y))} at {name}" for name, y in pairs)
+    panel.scatter(places[:1], metrics[:1], s=90, facecolor="none", edgecolor=RED, linewidth=1.8)
+    panel.set(title=axis, ylabel=metric)
+    margin = 0.06 * (max(metrics) - min(metrics)) or 1
+    panel.set_ylim(min(metrics) - margin, max(metrics) + margin)
+    return figure, f"{alt}."
 
 
-def sweep_picture(sweep: Sweep, done: Sequence[Run]) -> "Figure | None":
+def _is_crowded(levels: dict[Any, str]) -> bool:
+    "Whether the labels of an axis would run into each other."
+    places = sorted(levels)
+    gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
+    letters = max(map(len, levels.values()))
+    return bool(gaps) and letters * (places[-1] - places[0]) > 32 * min(gaps)
+
+
+def sweep_picture(sweep: Sweep, done: Sequence[Run]) -> Picture | None:
     "The metric against each parameter that differs; None without such a parameter or metric."
-    from matplotlib.figure import Figure
-
     axes = [axis for axis in sweep.axes if len({str(run.parameters[axis]) for run in done}) > 1]
     runs = [run for run in done if sweep.metric in run.metrics]
     if not axes or not runs:
         return None
-    columns = min(len(axes), 4)
-    lines = -(-len(axes) // columns)
-    picture = Figure(figsize=(2.9 * columns + 0.6, 2.7 * lines), layout="constrained")
-    panels = picture.subplots(lines, columns, sharey=True, squeeze=False).flat
     metrics = [run.metrics[sweep.metric] for run in runs]
-    for panel, axis in zip(panels, axes, strict=False):
-        _draw_panel(panel, axis, [run.parameters[axis] for run in runs], metrics)
-    for panel in panels:
-        panel.set_axis_off()
-    picture.axes[0].set_ylabel(sweep.metric)
-    return picture
+    return gallery(_panel(axis, [run.parameters[axis] for run in runs], sweep.metric, metrics) for axis in axes)
 
 # %% ../../nbs/42_sweep_report.ipynb #4b7a5932
 def telling_metrics(sweep: Sweep, done: Sequence[Run]) -> list[str]:
@@ -83,45 +83,44 @@ def _row(run: Run, axes: Sequence[str], metrics: Sequence[str]) -> str:
     link = f"<a href='../../{run.path}/report.html'>{run.id[-8:]}</a>"
     return f"<tr><td>{link}</td>{text}<td>{run.seconds or 0:.1f}</td></tr>"
 
-# %% ../../nbs/42_sweep_report.ipynb #4a8be66a
+# %% ../../nbs/42_sweep_report.ipynb #722bc270
 _style = """<style>
-body { margin: 0; font: 14px/1.6 system-ui, sans-serif; color: #222 }
-h2 { font-size: 16px; margin: 2rem 0 .5rem }
-svg { max-width: 100%; height: auto; margin-top: 1.5rem }
-.runs { overflow-x: auto }
-.runs table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-.runs th, .runs td { padding: .15rem 1rem .15rem 0; border-bottom: 1px solid #eee }
 .runs th, .runs td { text-align: right; white-space: nowrap }
-.runs tr:nth-child(2) { background: #f3f8f3 }
-.runs .error { color: #b00; text-align: left; white-space: normal }
+.runs th:first-child, .runs td:first-child { text-align: left }
+.runs tr:nth-child(2) { background: var(--shade) }
+.runs .error { text-align: left; white-space: normal; min-width: 20rem }
 </style>"""
+
+
+def _answer(sweep: Sweep, done: Sequence[Run]) -> str:
+    "The best run, in a sentence."
+    if not done:
+        return f"None of {len(sweep.runs)} runs is done."
+    best = done[0]
+    args = ", ".join(f"{axis}={best.parameters[axis]}" for axis in sweep.axes)
+    if sweep.metric not in best.metrics:
+        return f"{len(done)} runs are done."
+    return f"The best of {len(done)} runs has {sweep.metric} {format_number(best.metrics[sweep.metric])}, with {args}."
+
+
+def _badge(sweep: Sweep, done: Sequence[Run], planned: int) -> str:
+    "How the sweep went, in a word."
+    if not done:
+        return "FAILED"
+    return "OK" if len(done) == max(planned, len(sweep.runs)) else "WARNING"
 
 
 def _header(sweep: Sweep, done: Sequence[Run], planned: int) -> str:
     "How the sweep went, and the best run."
-    count = len(sweep.runs)
-    facts = {"sweep": sweep.id, "runs": f"{len(done)} done, {count - len(done)} failed", "made before": sweep.reused}
-    if planned > count:
-        facts["not run"] = planned - count
-    tables = [html_table(sweep.job, facts)]
-    if done:
-        best = done[0]
-        metrics = {name: format_number(value) for name, value in best.metrics.items()}
-        tables.append(html_table("the best", {axis: best.parameters[axis] for axis in sweep.axes}))
-        tables.append(html_table("its metrics", metrics))
-    return f"<div class=run>{''.join(tables)}</div>"
+    count, best = len(sweep.runs), done[0] if done else None
+    counts = {"done": len(done), "failed": count - len(done), "not run": planned - count, "made before": sweep.reused}
+    ends = ", ".join(f"{number} {name}" for name, number in counts.items() if number > 0)
+    line = f"<p class=soft>sweep {sweep.id} · {ends}</p>"
+    over, metrics = f"<strong>{escape(sweep.job)}</strong> · sweep", best.metrics if best else {}
+    first = head(over, [_badge(sweep, done, planned)], [_answer(sweep, done)], metrics, best.command if best else None)
+    return f"{first}{line}<hr>"
 
-
-def _svg(sweep: Sweep, done: Sequence[Run]) -> str:
-    "The picture as a part of the page."
-    picture = sweep_picture(sweep, done)
-    if picture is None:
-        return ""
-    file = io.StringIO()
-    picture.savefig(file, format="svg")
-    return file.getvalue().partition("?>")[2]
-
-# %% ../../nbs/42_sweep_report.ipynb #f1258b1c
+# %% ../../nbs/42_sweep_report.ipynb #5122b41c
 def sweep_report(
     sweep: Sweep,
     planned: int,  # how many runs there were to be
@@ -131,10 +130,9 @@ def sweep_report(
     metrics = telling_metrics(sweep, done)
     which = "highest" if sweep.maximize else "lowest"
     title = f"{sweep.job}: {len(sweep.runs)} runs" + (f", the {which} {sweep.metric} first" if sweep.metric else "")
-    heads = "".join(f"<th>{escape(head)}</th>" for head in ["run", *sweep.axes, *metrics, "seconds"])
+    heads = "".join(f"<th>{escape(name)}</th>" for name in ["run", *sweep.axes, *metrics, "seconds"])
     rows = "".join(_row(run, sweep.axes, metrics) for run in sweep.runs)
-    return (
-        f"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>{STYLE}{_style}"
-        f"<body><main>{_header(sweep, done, planned)}{_svg(sweep, done)}<h2>{escape(title)}</h2>"
-        f"<div class=runs><table><tr>{heads}</tr>{rows}</table></div></main></body></html>"
-    )
+    picture = sweep_picture(sweep, done)
+    table = f"<div class='scroll runs'><table><tr>{heads}</tr>{rows}</table></div>"
+    body = f"{picture.html if picture else ''}<h2>{escape(title)}</h2>{table}"
+    return page(title, _header(sweep, done, planned), body, _style)

@@ -92,13 +92,13 @@ def name_and_version(tag: str) -> tuple[str, str]:
     name, version = tag.split(":")
     return name, version
 
-# %% ../../nbs/14_tables.ipynb #e9f9b605
+# %% ../../nbs/14_tables.ipynb #f641b7b2
 def _log_columns(group: Group, table: str, names: Iterable[str]) -> list[Make]:
     "Columns with the values of the entries."
 
     def make(name: str) -> pa.Array:
         type = LOG_TABLES[table][name]
-        values = map(itemgetter(_keys.get(name, name)), group.entries)
+        values = (entry.get(_keys.get(name, name)) for entry in group.entries)
         if name in ("model", "version"):
             values = (name_and_version(tag)[name == "version"] for tag in values)
         values = group.of_each_row(values)

@@ -5,21 +5,18 @@
 # %% auto #0
 __all__ = ['write_example', 'requests_by_hour', 'picture']
 
-# %% ../../nbs/16_traffic.ipynb #bfa1c92f
+# %% ../../nbs/16_traffic.ipynb #b9af8579
 import json
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from .log import Log
+from .pictures import BLUE, ORANGE, RED, Picture, legend, new_figure, show
 from .predictions import as_response
 from .replay import requests
 from .segments import SegmentWriter
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # %% ../../nbs/16_traffic.ipynb #2deac97d
 def _entry(number: int, time: datetime, rows: list[dict], predictions: list[float], model: str) -> bytes:
@@ -53,16 +50,28 @@ def requests_by_hour(log: Log) -> pd.DataFrame:  # a row an hour, a column a sta
     hours = log.requests().aggregate("date_trunc('hour', ts) AS hour, status, count(*) AS n", "hour, status").df()
     return hours.pivot_table(index="hour", columns="status", values="n", fill_value=0)
 
-# %% ../../nbs/16_traffic.ipynb #90e000df
-def picture(hours: pd.DataFrame) -> "Axes":
-    "A bar of requests for each hour, over a day at least."
-    import matplotlib.pyplot as plt
+# %% ../../nbs/16_traffic.ipynb #0e80e8ae
+_kinds = {2: ("answered", BLUE), 4: ("refused (4xx)", ORANGE), 5: ("failed (5xx)", RED)}
 
-    _, axis = plt.subplots(figsize=(11, 3))
-    times, hour, bottom = hours.index, timedelta(hours=1), 0
-    for status, counts in hours.items():
-        axis.bar(times, counts, width=hour, bottom=bottom, align="edge", label=status)
+
+def _by_kind(hours: pd.DataFrame) -> dict[int, pd.Series]:
+    "Requests by the first digit of their status; redirects and the like count as answered."
+    kinds = [status // 100 if status // 100 in _kinds else 2 for status in hours.columns]
+    return {kind: hours.iloc[:, [one == kind for one in kinds]].sum(axis=1) for kind in sorted(set(kinds))}
+
+# %% ../../nbs/16_traffic.ipynb #07147a20
+def picture(hours: pd.DataFrame) -> Picture:
+    "A bar of requests for each hour, over a day at least; for each day if there are many."
+    days = (hours.index[-1] - hours.index[0]).days
+    name, width = ("day", timedelta(days=1)) if days > 14 else ("hour", timedelta(hours=1))
+    figure, axis = new_figure()
+    bottom = 0
+    for kind, counts in _by_kind(hours).items():
+        counts, (label, colour) = counts.resample(width).sum(), _kinds[kind]
+        axis.bar(counts.index, counts, width=width, bottom=bottom, align="edge", label=label, color=colour)
         bottom = bottom + counts
-    axis.set(ylabel="requests an hour", xlabel="UTC", xlim=(min(times[0], times[-1] - 23 * hour), times[-1] + hour))
-    axis.legend(title="status", frameon=False, loc="upper left")
-    return axis
+    first, last = hours.index[0], hours.index[-1]
+    axis.set(title=f"requests by {name}, UTC", xlim=(min(first, last - timedelta(hours=23)), last + width))
+    legend(axis)
+    total = ", ".join(f"{int(counts.sum()):,} {_kinds[kind][0]}" for kind, counts in _by_kind(hours).items())
+    return show(figure, f"Requests by {name} from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}: {total}.")

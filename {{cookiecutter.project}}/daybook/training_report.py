@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['confusion', 'draw_predictions', 'importance', 'draw_importance']
 
-# %% ../../nbs/24_training_report.ipynb #8bc37de4
+# %% ../../nbs/24_training_report.ipynb #8bc746c3
 from collections.abc import Callable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 
+from .card import format_number
 from .contract import Contract
 from .holdout import days_of
+from .pictures import BLUE, GREY, INK, Picture, gallery, legend, new_figure, same_scale, show
 
 # %% ../../nbs/24_training_report.ipynb #d9ec46fe
 def _has_sequence(contract: Contract, frame: pd.DataFrame) -> bool:
@@ -35,80 +36,128 @@ def _over_time(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> t
         return table[["actual", "predicted"]], "the last week held out"
     return table.groupby("day")[["actual", "predicted"]].mean(), "mean of a day, in the rows held out"
 
-# %% ../../nbs/24_training_report.ipynb #19182d73
-def _draw_errors(axis: Axes, errors: np.ndarray) -> None:
+# %% ../../nbs/24_training_report.ipynb #2e5dd9f9
+def _line_picture(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> tuple:
+    "A line of predictions beside a line of what happened, and its alternative text."
+    lines, title = _over_time(contract, frame, y_pred)
+    figure, axis = new_figure()
+    axis.plot(lines.index, lines["actual"], color=GREY, linewidth=1.6, label="actual")
+    axis.plot(lines.index, lines["predicted"], color=BLUE, linewidth=1.6, linestyle=(0, (4, 1)), label="predicted")
+    axis.set(title=title, ylabel=contract.label.alias)
+    axis.margins(x=0)
+    legend(axis)
+    means = " and ".join(f"{format_number(float(lines[name].mean()))} {name}" for name in lines)
+    return figure, f"{contract.label.alias}, {title}: on average {means}."
+
+# %% ../../nbs/24_training_report.ipynb #e0b96835
+def _errors_picture(errors: np.ndarray) -> tuple:
     "How large the errors are, where there is no time."
-    axis.hist(errors, bins=40)
-    axis.axvline(0, color="0.3", linewidth=0.8)
+    figure, axis = new_figure()
+    axis.hist(errors, bins=40, color=BLUE)
+    axis.axvline(0, color=INK, linewidth=0.8)
     axis.set(title="errors of the rows held out", xlabel="predicted minus actual", ylabel="rows")
+    middle = np.quantile(errors, [0.1, 0.5, 0.9])
+    return figure, "Errors: a tenth below {}, half below {}, a tenth above {}.".format(
+        *map(format_number, middle.tolist())
+    )
+
+# %% ../../nbs/24_training_report.ipynb #9287df0f
+def _rows_picture(y_true: np.ndarray, y_pred: np.ndarray) -> tuple:
+    "Each row: predicted and actual."
+    figure, axis = new_figure(width=3.5)
+    both = np.concatenate([y_true, y_pred])
+    same_scale(axis, both.min(), both.max())
+    axis.scatter(y_pred, y_true, s=6, alpha=0.35, linewidth=0, color=BLUE)
+    axis.set(title="each row held out", xlabel="predicted", ylabel="actual")
+    same = f"{len(y_true):,} rows, between {format_number(float(both.min()))} and {format_number(float(both.max()))}"
+    return figure, f"Predicted and actual values of {same}, beside the line on which they are equal."
 
 
-def _draw_numbers(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> None:
+def _numbers(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> Picture:
     "Predictions of a number beside what happened."
     y_true = contract.y_true(frame[contract.target])
-    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), width_ratios=(2.4, 1), layout="constrained")
-    if contract.time:
-        lines, title = _over_time(contract, frame, y_pred)
-        left.plot(lines.index, lines["actual"], color="0.6", label="actual")
-        left.plot(lines.index, lines["predicted"], label="predicted")
-        left.set(title=title, ylabel=contract.label.alias)
-        left.legend(frameon=False)
-        left.tick_params(axis="x", rotation=30)
-    else:
-        _draw_errors(left, y_pred - y_true)
-    right.scatter(y_pred, y_true, s=5, alpha=0.4, linewidth=0, rasterized=True)
-    right.axline((float(np.mean(y_true)),) * 2, slope=1, color="0.6")
-    right.set(title="each row", xlabel="predicted", ylabel="actual")
+    first = _line_picture(contract, frame, y_pred) if contract.time else _errors_picture(y_pred - y_true)
+    return gallery([first, _rows_picture(y_true, y_pred)])
 
-# %% ../../nbs/24_training_report.ipynb #22f461b5
-def _draw_probabilities(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> None:
+# %% ../../nbs/24_training_report.ipynb #09fa0964
+def _calibration_picture(y_true: np.ndarray, y_pred: np.ndarray) -> tuple:
+    "Of the rows with the same probability, the share that happened."
+    groups = np.array_split(np.argsort(y_pred, kind="stable"), min(8, len(y_pred)))
+    predicted = np.array([y_pred[group].mean() for group in groups])
+    actual = np.array([y_true[group].mean() for group in groups])
+    margin = [1.96 * np.sqrt(max(p * (1 - p), 1e-9) / len(group)) for p, group in zip(predicted, groups, strict=True)]
+    figure, axis = new_figure(width=3.5)
+    same_scale(axis, 0, max(predicted.max(), actual.max()))
+    axis.errorbar(predicted, actual, yerr=margin, color=BLUE, marker="o", markersize=5, linewidth=1.5, elinewidth=1)
+    axis.set(title="calibration", xlabel="predicted", ylabel="actual share")
+    ends = f"{predicted[0]:.1%} predicted and {actual[0]:.1%} actual to {predicted[-1]:.1%} and {actual[-1]:.1%}"
+    return figure, f"Calibration in {len(groups)} groups of rows, from {ends}."
+
+# %% ../../nbs/24_training_report.ipynb #99f3ab49
+def _probabilities(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> Picture:
     "Predicted probabilities beside what happened."
-    y_true = contract.y_true(frame[contract.target])
-    order = np.argsort(y_pred, kind="stable")
-    groups = np.array_split(order, min(8, len(order)))
-    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
-    left.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
-    left.plot([y_pred[group].mean() for group in groups], [y_true[group].mean() for group in groups], marker="o")
-    left.set(title="calibration", xlabel="predicted", ylabel="actual share")
-    labels = [f"not {contract.label.alias}", contract.label.alias]
-    right.hist([y_pred[y_true == 0], y_pred[y_true == 1]], bins=20, stacked=True, label=labels, color=["0.75", "C0"])
-    right.set(title="the rows held out", xlabel=f"predicted probability of {contract.label.alias}", ylabel="rows")
-    right.legend(frameon=False)
+    y_true, name = contract.y_true(frame[contract.target]), contract.label.alias
+    figure, axis = new_figure()
+    values, colours = [y_pred[y_true == 0], y_pred[y_true == 1]], ["#c9ced4", BLUE]
+    axis.hist(values, bins=30, stacked=True, label=[f"not {name}", name], color=colours)
+    axis.set(title="the rows held out", xlabel=f"predicted probability of {name}", ylabel="rows")
+    legend(axis)
+    means = [f"{each.mean():.1%}" if len(each) else "of none" for each in values]
+    alt = f"Probabilities of {name}: on average {means[1]} where it was so, {means[0]} where not."
+    return gallery([_calibration_picture(y_true, y_pred), (figure, alt)])
 
-# %% ../../nbs/24_training_report.ipynb #67762fcc
+# %% ../../nbs/24_training_report.ipynb #9330a5bd
 def confusion(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:  # shape (k, k): actual, predicted
     "How many rows of each class have each class as their most probable one."
     k = y_pred.shape[1]
     return np.bincount(y_true.astype(int) * k + y_pred.argmax(axis=1), minlength=k * k).reshape(k, k)
 
+# %% ../../nbs/24_training_report.ipynb #36d2f1a1
+def _confusion_picture(counts: np.ndarray, names: list[str]) -> tuple:
+    "Where the rows of each class went."
+    size = max(3.5, 0.42 * len(names) + 1.6)
+    figure, axis = new_figure(width=size + 0.6, height=size)
+    colours = LinearSegmentedColormap.from_list("share", ["white", BLUE])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axis.imshow(shares, cmap=colours, vmin=0, vmax=1)
+    axis.grid(False)
+    axis.set_xticks(
+        range(len(names)), names, rotation=45 if len(names) > 3 else 0, ha="right" if len(names) > 3 else "center"
+    )
+    axis.set_yticks(range(len(names)), names)
+    axis.set(title="rows, and share of the class", xlabel="most probable", ylabel="actual")
+    for row, column in np.ndindex(counts.shape):
+        ink = "white" if shares[row, column] > 0.55 else INK
+        axis.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=ink, fontsize=9)
+    right = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, np.diag(shares), strict=True))
+    return figure, f"Confusion matrix: most probable and actual class are the same for {right}."
 
-def _draw_classes(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> None:
+# %% ../../nbs/24_training_report.ipynb #f29bed28
+def _classes(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> Picture:
     "Predicted classes beside the actual ones."
     y_true, names = contract.y_true(frame[contract.target]), [str(name) for name in contract.classes]
-    counts, positions = confusion(y_true, y_pred), np.arange(len(names))
-    _, (left, right) = plt.subplots(1, 2, figsize=(11, max(3.4, 0.4 * len(names) + 1.5)), layout="constrained")
-    left.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    left.set_xticks(positions, names, rotation=45 if len(names) > 4 else 0)
-    left.set_yticks(positions, names)
-    left.set(title="share of the class, and rows", xlabel="most probable", ylabel="actual")
-    for row, column in np.ndindex(counts.shape):
-        is_dark = counts[row, column] > 0.6 * counts[row].sum()
-        left.text(column, row, counts[row, column], ha="center", va="center", color="white" if is_dark else "0.2")
-    own = pd.Series(y_pred[np.arange(len(y_true)), y_true.astype(int)]).groupby(y_true).mean().reindex(positions)
-    right.barh(positions, own)
-    right.set_yticks(positions, names)
-    right.invert_yaxis()
-    right.set(title="mean probability of the actual class", xlim=(0, 1))
+    own = (
+        pd.Series(y_pred[np.arange(len(y_true)), y_true.astype(int)]).groupby(y_true).mean().reindex(range(len(names)))
+    )
+    figure, axis = new_figure(width=5, height=max(3.5, 0.42 * len(names) + 1.6))
+    axis.barh(names, own.fillna(0), color=BLUE, height=0.6)
+    axis.invert_yaxis()
+    axis.grid(axis="x")
+    axis.grid(False, axis="y")
+    axis.set(title="mean probability of the actual class", xlim=(0, 1))
+    alt = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own, strict=True))
+    matrix = _confusion_picture(confusion(y_true, y_pred), names)
+    return gallery([matrix, (figure, f"Mean probability of the actual class: {alt}.")])
 
-# %% ../../nbs/24_training_report.ipynb #12be3352
+# %% ../../nbs/24_training_report.ipynb #9fb122e6
 def draw_predictions(
     contract: Contract,
     frame: pd.DataFrame,  # validated rows that were held out, n
     y_pred: np.ndarray,  # shape (n,); (n, k) for several classes
-) -> None:
-    "Draw predictions beside what happened, as suits the task."
-    functions = {"regression": _draw_numbers, "binary": _draw_probabilities, "multiclass": _draw_classes}
-    functions[contract.task](contract, frame, np.asarray(y_pred, dtype=np.float64))
+) -> Picture:
+    "Predictions beside what happened, as suits the task."
+    functions = {"regression": _numbers, "binary": _probabilities, "multiclass": _classes}
+    return functions[contract.task](contract, frame, np.asarray(y_pred, dtype=np.float64))
 
 # %% ../../nbs/24_training_report.ipynb #26b4e4d7
 def importance(
@@ -130,11 +179,16 @@ def importance(
         rise[name] = float(np.mean(loss(y_true, changed)) - mean)
     return pd.Series(rise, name="rise of the loss").sort_values(ascending=False, kind="stable")
 
-# %% ../../nbs/24_training_report.ipynb #844ab197
-def draw_importance(rises: pd.Series, metric: str, most: int = 15) -> None:
-    "Draw what fields are worth, the most important first."
-    shown = rises.head(most)[::-1]
-    _, axis = plt.subplots(figsize=(11, 0.7 + 0.26 * len(shown)), layout="constrained")
-    axis.barh(shown.index, shown)
-    axis.axvline(0, color="0.3", linewidth=0.8)
-    axis.set(xlabel=f"rise of {metric} if the field is shuffled")
+# %% ../../nbs/24_training_report.ipynb #a442532a
+def draw_importance(rises: pd.Series, metric: str, most: int = 12) -> Picture:
+    "What fields are worth, the most important first."
+    shown = rises.head(most)
+    figure, axis = new_figure(height=0.8 + 0.26 * len(shown))
+    axis.barh(shown.index, shown, color=BLUE, height=0.7)
+    axis.invert_yaxis()
+    axis.grid(axis="x")
+    axis.grid(False, axis="y")
+    axis.axvline(0, color=INK, linewidth=0.8)
+    axis.set(title=f"rise of {metric} if the field is shuffled")
+    values = ", ".join(f"{name} {format_number(float(value))}" for name, value in shown.head(5).items())
+    return show(figure, f"Rise of {metric} if a field is shuffled: {values}.")

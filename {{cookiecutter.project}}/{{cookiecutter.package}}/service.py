@@ -16,7 +16,7 @@ from .data import contract
 # %% ../nbs/02_service.ipynb #aa60359e
 served = serving.champion(contract)
 
-# %% ../nbs/02_service.ipynb #fce01ec5
+# %% ../nbs/02_service.ipynb #d88d634b
 @bentoml.service(name="{{cookiecutter.project}}", **serving.options())
 class Service:
     "Predicts from validated rows."
@@ -29,7 +29,7 @@ class Service:
     @bentoml.api(route="/predict")
     async def predict(self, rows: served.Rows) -> served.Response:
         "One prediction for each row, in their order."
-        predictions = self.predictor.respond(rows)
+        predictions = await self.predictor.respond(rows)
         return served.Response(request_id=request_id.get(), model=served.tag, predictions=predictions)
 
     @bentoml.api(route="/actuals")

@@ -1,0 +1,64 @@
+"""The commands that list, show and remove runs."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daybook.cli import main
+from daybook.runs import Run, open_runs
+
+Probe = Callable[..., str]
+EXAMPLE = Run("0" * 24, "probe", "nbs/01_probe.ipynb", {"number": 1}, "done", "2024-01-01T00:00:00", 4.25)
+
+
+def test_list_selects_and_sorts(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    folder = open_runs()
+    for number in (2, 3, 1):
+        run = replace(EXAMPLE, id=f"{number:024}", parameters={"number": number}, metrics={"twice": 2 * number})
+        folder.put(f"{run.path}/run.json", replace(run, status="failed" if number == 3 else "done").to_json())
+
+    def numbers(words: str) -> list[int]:
+        assert main(["list", probe(), "--json", *words.split()]) == 0
+        return [run["parameters"]["number"] for run in json.loads(capsys.readouterr().out)]
+
+    assert numbers("--sort twice") == [1, 2, 3] and numbers("--sort=-number --limit 2") == [3, 2]
+    assert numbers("-p number=2 --status done") == [2] and numbers("--status failed") == [3]
+    assert numbers("--sort nothing") == [] and main(["list", "drift"]) == 0
+    assert "jobs: probe\nno runs: `daybook run train` makes one" in capsys.readouterr().out
+    assert main(["list"]) == 0 and re.search(r"probe +0+3 +failed +4\.2", capsys.readouterr().out)
+
+
+def test_show_and_clean(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    run, folder = replace(EXAMPLE, metrics={"twice": 6}), open_runs()
+    folder.put(f"{run.path}/run.json", run.to_json())
+    folder.put(f"{run.path}/report.html", b"")
+    assert main(["show", "last"]) == 0
+    said = capsys.readouterr().out
+    assert "twice            6" in said and f"runs/probe/{run.id}/report.html" in said and "alert" not in said
+    assert main(["show", "last", "--json"]) == 0 and json.loads(capsys.readouterr().out) == json.loads(run.to_json())
+    assert main(["clean", "--keep", "0"]) == 0
+    assert capsys.readouterr().out == "1 removed, the newest 0 of each job stay\n"
+    assert folder.list() == ["index.html"] and run.id not in folder.read("index.html").decode()
+
+
+def test_show_says_what_a_run_says(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    run = replace(EXAMPLE, verdict="KEEP", summary="No candidate is better", alert="late", command="daybook run drift")
+    open_runs().put(f"{run.path}/run.json", run.to_json())
+    assert main(["show", "last"]) == 0
+    said = capsys.readouterr().out
+    assert [line.split()[0] for line in said.splitlines()[-7:-3]] == ["verdict", "summary", "alert", "next"]
+    assert main(["list", probe()]) == 0 and "ALERT KEEP" in capsys.readouterr().out
+
+
+def test_list_html_writes_the_overview(probe: Probe, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    open_runs(tmp_path / "artifacts").put(f"{EXAMPLE.path}/run.json", EXAMPLE.to_json())
+    assert main(["list", "--html", "--runs", str(tmp_path / "artifacts")]) == 0
+    assert capsys.readouterr().out == "../artifacts/index.html\n"
+    assert f"probe/{EXAMPLE.id}/report.html" in (tmp_path / "artifacts/index.html").read_text(encoding="utf-8")
+    assert main(["list", "--html", "--runs", "memory://nowhere/runs"]) == 0
+    assert capsys.readouterr().out == "memory:///nowhere/runs/index.html\n"
+    assert main(["list", "probe", "--html"]) == 2 and "only --runs goes with it" in capsys.readouterr().err
