@@ -26,7 +26,7 @@ from .reference import Reference, Rows, learned, reference
 from .sql import literal
 from .targets import day_sql
 
-# %% ../../nbs/22_drift_report.ipynb #7cce7edb
+# %% ../../nbs/22_drift_report.ipynb #83a33b2d
 Against = Literal["season", "reference", "before"]
 MIN_ROWS = 25
 
@@ -61,8 +61,7 @@ class Drift:
     @property
     def badge(self) -> str:
         "The verdict as `record` takes it."
-        is_judged = self.is_enough and self.is_same_season
-        return "ALERT" if self.moved else "OK" if is_judged else "WARNING"
+        return "ALERT" if self.moved else "OK" if self.is_enough and self.is_same_season else "WARNING"
 
 # %% ../../nbs/22_drift_report.ipynb #147c03df
 def _basis(log: Log, tag: str, window: Window, against: Against) -> Reference:
@@ -154,7 +153,7 @@ def sentence(self: Drift) -> str:
         return f"No value is missing or new; distributions cannot be judged by {self.against}."
     return f"Nothing has moved among {len(self.changes)} columns, compared with {self.against}."
 
-# %% ../../nbs/22_drift_report.ipynb #3d91a956
+# %% ../../nbs/22_drift_report.ipynb #dde35258
 _CAUSES = (
     "It may be the world (another season, other customers), or how it is measured: a unit, a sensor, a default, a"
     " client with a new version. Find out where a column comes from before you blame the model."
@@ -184,9 +183,7 @@ def summary(
     "What that may mean, and what drift cannot say."
     texts = [f"{_about_predictions(self)}{_CAUSES}"] if self.moved else []
     if not self.is_same_season:
-        texts.append(
-            "Another season has other distributions, so only values count that are missing or were never seen."
-        )
+        texts.append("Another season has other distributions: only values count that are missing or new.")
     return "\n\n".join([*texts, *([self.implausible] if self.implausible else []), _LIMITS])
 
 # %% ../../nbs/22_drift_report.ipynb #0b556fc6
