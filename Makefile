@@ -48,10 +48,15 @@ figures: ## sizes of cells, prose and modules of all notebooks
 reference: build/env/ready ## write docs/reference.md from the code
 	$(RUN) tools/template.py reference build/reference
 
-pictures: demo ## take docs/pictures of the reports of a tour and a sweep, with Chromium
-	cd build/demo/bike-demand && export BENTOML_HOME=$(CURDIR)/build/demo/bentoml && \
-	.venv/bin/daybook sweep train -p max_depth=4,8,16 -p learning_rate=0.05,0.1 && \
-	.venv/bin/python ../../../tools/pictures.py
+pictures: demo ## take docs/pictures of the reports of a tour, of jobs with its log, and of a sweep, with Chromium
+	cd build/demo/bike-demand && export PATH="$$PWD/.venv/bin:$$PATH" BENTOML_HOME=$(CURDIR)/build/demo/bentoml && \
+	daybook sweep train -p max_depth=4,8,16 -p learning_rate=0.05,0.1 && \
+	tour=$$(ls -d "$$PWD"/runs/tour/* | tail -1) && \
+	export CHAMPION_FILE="$$tour/champion.json" MODEL_STORE="$$tour/models" IOLOG_DIR="$$tour/iolog" && \
+	python -c "from bike_demand.data import load; load('sample').tail(500).to_parquet('next.parquet')" && \
+	daybook run score -p source=next.parquet -p output=predictions.csv --runs "$$tour/runs" && \
+	daybook run compact --runs "$$tour/runs" && \
+	python ../../../tools/pictures.py
 
 project: build/env/ready ## projects to edit, in build/bike-demand and build/late-parcels
 	$(RUN) tools/template.py bake build

@@ -1,6 +1,6 @@
 """Take the pictures of the documentation: the first screens of real reports, as Chromium shows them.
 
-`make pictures` runs it in a project in which a tour and a sweep were run, with that project's Python.
+`make pictures` runs it in a project with a tour, jobs of its runs, and a sweep, with that project's Python.
 """
 
 import json
@@ -55,7 +55,7 @@ def pages(project: Path) -> Iterator[tuple[str, Path]]:
             yield job, found["folder"] / "report.html"
     yield "tour", tour / "report.html"
     yield "sweep", max(runs.glob("sweeps/*")) / "report.html"
-    yield "overview", runs / "index.html"
+    yield "overview", tour / "runs" / "index.html"
 
 
 def take(page: Path, sections: list[str] | None, into: Path) -> None:
