@@ -19,6 +19,7 @@ demo: build/env/ready ## generate a project and run its tour
 test: lint unit chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
 	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile $(ARGS)
 
+test-all: UNIT_ARGS = -m "long or not long"
 test-all: lint unit chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
 	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile -m "long or not long" $(ARGS)
 

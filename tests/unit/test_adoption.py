@@ -109,6 +109,7 @@ def test_adopt_writes_nothing_of_what_is_refused(shop: Path, target: str) -> Non
     assert status() == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_adopt_leaves_rows_without_a_target_out(shop: Path, module: Callable) -> None:
     frame = orders()
@@ -130,6 +131,7 @@ def test_adopt_makes_personal_data_up(shop: Path, module: Callable) -> None:
     assert "shops.example" not in Path("nbs/00_data.ipynb").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_adopt_can_simulate_its_sample(shop: Path, module: Callable) -> None:
     adopt("orders.csv", target="late", time="day", key=["Order ID"])
@@ -152,6 +154,7 @@ def test_adopt_takes_queries_and_keeps_no_password(shop: Path, module: Callable)
     assert adoption._public("postgresql://ann:s3cret@db/shop?password=s3cret") == "postgresql://ann@db/shop"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_adopt_names_tables_from_the_project(shop: Path, module: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     (shop / "parts").mkdir()

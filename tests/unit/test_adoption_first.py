@@ -149,6 +149,7 @@ def test_key_may_be_written_with_commas() -> None:
         roles(profile(frame), "sales", "day", ["day,shp"])
 
 
+@pytest.mark.long
 def test_adopt_without_git_keeps_copies(shop: Path) -> None:
     chapter = Path("nbs/00_data.ipynb")
     first = chapter.read_bytes()
@@ -161,6 +162,7 @@ def test_adopt_without_git_keeps_copies(shop: Path) -> None:
     assert Path("nbs/.00_data.ipynb.before1").read_bytes() == first
 
 
+@pytest.mark.long
 def test_adopt_copies_only_what_no_commit_has(shop: Path) -> None:
     git("init")
     assert adopt("orders.csv", target="late", time="day").copy is not None

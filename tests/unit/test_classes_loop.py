@@ -38,6 +38,7 @@ def metrics_of(flowers: SimpleNamespace) -> Metrics:
     return Metrics(flowers.loss, flowers.evaluate)
 
 
+@pytest.mark.long
 def test_world_without_a_time_deals_days(flowers: SimpleNamespace) -> None:
     made, log = world_of(flowers), Log(flowers.contract)
     assert (str(made.start), str(made.end), len(made.candidates)) == ("2024-03-30", "2024-06-28", 1)
@@ -46,6 +47,7 @@ def test_world_without_a_time_deals_days(flowers: SimpleNamespace) -> None:
     assert list(pd.read_parquet(made.labels)) == ["number", "species", "received"]
 
 
+@pytest.mark.long
 def test_world_without_a_key_has_actuals_in_its_log(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flowers = project(home / "keyless", key="()")
     monkeypatch.chdir(flowers.root)
@@ -115,6 +117,7 @@ def test_outcomes_of_one_class_name_it(flowers: SimpleNamespace) -> None:
         evaluation_window(found)
 
 
+@pytest.mark.long
 def test_drift_sees_the_predicted_class_move(flowers: SimpleNamespace) -> None:
     made, log = world_of(flowers), Log(flowers.contract)
     quiet = look(log, made.champion, min_rows=100)
@@ -135,6 +138,7 @@ def test_drift_sees_the_predicted_class_move(flowers: SimpleNamespace) -> None:
 ODD = """Literal["it's", 'a "b"', "ß, {x}=1"]"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["Literal[1, 2, 3]", 'Enum("Kind", {"a": "setosa", "b": "versicolor"})', ODD])
 def test_classes_may_be_integers_an_enum_or_any_text(home: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
     flowers = project(home / "other", target=target)
@@ -146,6 +150,7 @@ def test_classes_may_be_integers_an_enum_or_any_text(home: Path, monkeypatch: py
     assert look(log, made.champion, min_rows=100).verdict == "none"
 
 
+@pytest.mark.long
 def test_backtest_without_candidates_takes_a_log_that_hashes_a_field(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

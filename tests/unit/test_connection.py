@@ -104,6 +104,7 @@ def test_connection_ends_a_head_that_comes_byte_by_byte(connect: Any) -> None:
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.long
 def test_connection_ends_one_that_sends_nothing(connect: Any) -> None:
     for before in (b"", b"\r\n", post("/echo", 2) + b"[]"):
         with connect() as connection:

@@ -33,7 +33,7 @@ def moved(learned: pd.DataFrame, rows: pd.DataFrame, start: pd.Timestamp, days: 
     return {change.name for change in found if change.reasons}
 
 
-@pytest.mark.parametrize("days", [7, 28])
+@pytest.mark.parametrize("days", [pytest.param(7, marks=pytest.mark.long), 28])
 def test_planted_changes_are_found_and_their_absence_is_not(days: int) -> None:
     learned, later, found = weather(366, "2024-01-01", 0), weather(366, "2025-01-01", 1), Counter()
     starts = pd.date_range("2025-01-05", "2025-11-25", periods=6).normalize()

@@ -143,6 +143,7 @@ Log(contract, sys.argv[1]).compact()
 """
 
 
+@pytest.mark.long
 def test_compacted_entries_are_on_the_copy_of_a_mounted_disk(loop_image: Path, tmp_path: Path) -> None:
     folder = tmp_path / "disk" / "iolog"
     write_schema(folder)
