@@ -131,6 +131,7 @@ def test_connection_that_is_refused_early_is_told_and_ended(connect: Any) -> Non
             connection.sendall(bytes(2**20))
 
 
+@pytest.mark.long
 def test_connection_waits_for_a_caller_who_takes_little_at_a_time(connect: Any) -> None:
     with connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
@@ -143,6 +144,7 @@ def test_connection_waits_for_a_caller_who_takes_little_at_a_time(connect: Any) 
     assert count > 16 * 2**20
 
 
+@pytest.mark.long
 def test_connection_ends_if_its_caller_takes_nothing(connect: Any) -> None:
     with connect() as connection:
         connection.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
