@@ -1,5 +1,6 @@
 """The library's chapters are clean, and its modules are what they export."""
 
+import json
 import shutil
 import subprocess
 import sysconfig
@@ -30,6 +31,19 @@ def test_chapters_are_clean_and_exported(tmp_path: Path) -> None:
 def test_chapters_hold_no_placeholder() -> None:
     for name, text in sources(ROOT).items():
         assert "cookiecutter" not in text, name
+
+
+def test_chapters_hold_no_path_of_a_machine() -> None:
+    owners = (ROOT / LIBRARY).parent.glob("nbs/*.ipynb")
+    texts = sources(ROOT) | {path.name: path.read_text(encoding="utf-8") for path in owners}
+    assert [name for name, text in texts.items() if "site-packages" in text or str(ROOT) in text] == []
+
+
+def test_exported_cells_are_short() -> None:
+    for name, text in sources(ROOT).items():
+        for cell in json.loads(text)["cells"] if name.endswith(".ipynb") else ():
+            lines = "".join(cell["source"]).splitlines()
+            assert lines[:1] != ["#| export"] or len(lines) <= 61, f"{name}: {lines[1:3]}"
 
 
 def test_modules_are_short() -> None:

@@ -24,7 +24,7 @@ from .outcomes import evaluation_window, outcomes, rows_sha
 from .project import DaybookError
 from .runs import all_runs
 
-# %% ../../nbs/28_decision.ipynb #3b65bb48
+# %% ../../nbs/28_decision.ipynb #962d633f
 class DecisionWindow(BaseModel, frozen=True):
     "The days that models were judged by."
 
@@ -56,7 +56,7 @@ class Inputs(BaseModel, frozen=True):
     models: dict[str, str]  # tag -> hash of its files
     code: str  # hash of the project's code and of what it depends on
 
-
+# %% ../../nbs/28_decision.ipynb #267e5a2c
 class Decision(BaseModel, frozen=True):
     "What decision.json says."
 

@@ -55,7 +55,7 @@ class Exchange:
         self.request = Body(recorder.max_body, int(length) if length.isdigit() else 0)
         self.response = Body(recorder.max_body)
         self.is_logged = False  # or left out as a sample, or beyond help
-        scope["daybook.body"] = self.request  # so that nobody else has to hold it
+        scope["daybook.body"] = self.request  # so that the body is held once
 
     async def log(self, status: int) -> bool:
         "Write the log entry, unless the request is outside the sample; False if that failed."

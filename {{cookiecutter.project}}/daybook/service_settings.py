@@ -98,7 +98,7 @@ class Keys:
         return cls(keys)
 
     def name_of(self, shown: bytes) -> str | None:
-        "Whose key that is; None if it is nobody's."
+        "The name of a key; None if no caller has it."
         found = [name for name, key in self.keys.items() if hmac.compare_digest(shown, key)]
         return found[0] if found else None
 
