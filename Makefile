@@ -28,7 +28,7 @@ lint: build/env/ready
 	$(RUN) -m ruff format --check $(SOURCES)
 
 unit: build/library/ready ## the library, imported
-	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=2 --dist=loadfile tests/unit $(UNIT_ARGS)
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit $(UNIT_ARGS)
 
 chapters: build/library/ready ## the library's chapters, run
 	$(IN_LIBRARY) nbdev-test --n-workers 2
