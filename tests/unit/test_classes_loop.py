@@ -64,7 +64,7 @@ def test_backtest_of_classes(flowers: SimpleNamespace) -> None:
     found = judge(log, metrics_of(flowers), made.candidates, as_of=made.as_of, labels=made.labels)
     decision = found.decision
     assert (decision.metric, decision.leakage, list(found.table)) == ("log_loss", "none", ["n", "log_loss", "accuracy"])
-    assert found.scores.y_pred["in service"].shape == (decision.window.rows, 3)
+    assert found.scores.y_pred("in service").shape == (decision.window.rows, 3)
     assert decision.reference.words == "all rows that the model learned from" and decision.reference.days is None
     assert decision.metrics["base rate"]["log_loss"] > 2 * decision.in_service
     names = ["when made", "baseline", *(f"calibration of {name}" for name in flowers.contract.classes)]

@@ -28,15 +28,20 @@ def replayed(world: World, *tags: str, **options: int) -> tuple[Scores, object, 
     return replay(window.rows, found.contract, world.champion, loaded, **options), window.rows, loaded
 
 
+def with_columns(scores: Scores, columns: dict[str, np.ndarray]) -> Scores:
+    """The scores with other values in some of their columns."""
+    return replace(scores, columns={**scores.columns, **columns})
+
+
 def test_replay_predicts_what_the_service_did(world: World) -> None:
     [candidate] = world.candidates
     scores, rows, _ = replayed(world, candidate)
     assert len(scores) == 28 * 24 and scores.is_own.all()
-    np.testing.assert_allclose(scores.y_pred[world.champion], scores.y_pred[IN_SERVICE], rtol=1e-12)
-    assert not np.allclose(scores.y_pred[candidate], scores.y_pred[IN_SERVICE])
+    np.testing.assert_allclose(scores.y_pred(world.champion), scores.y_pred(IN_SERVICE), rtol=1e-12)
+    assert not np.allclose(scores.y_pred(candidate), scores.y_pred(IN_SERVICE))
     assert (np.diff(scores.day.astype(int)) >= 0).all() and scores.y_true.dtype == float
     logged = logged_scores(rows, example.contract)
-    np.testing.assert_array_equal(logged.y_pred[IN_SERVICE], scores.y_pred[IN_SERVICE])
+    np.testing.assert_array_equal(logged.y_pred(IN_SERVICE), scores.y_pred(IN_SERVICE))
 
 
 def test_replay_in_batches_is_the_same_to_the_last_digit(world: World) -> None:
@@ -50,7 +55,7 @@ def test_replay_asks_a_model_with_a_new_optional_field(world: World, save_varian
     _, without = save_variant()
     scores, *_ = replayed(world, tag, without)
     assert len(scores) == 28 * 24, "rows that were logged without the field are judged"
-    np.testing.assert_allclose(scores.y_pred[tag], scores.y_pred[without] + 100)
+    np.testing.assert_allclose(scores.y_pred(tag), scores.y_pred(without) + 100)
 
 
 @pytest.mark.parametrize("fields", ["wind: float = 2.0", "wind: float | None = 2.0"])
@@ -58,7 +63,7 @@ def test_replay_gives_a_new_field_its_default(world: World, save_variant, fields
     _, tag = save_variant(fields, "columns['wind']", wind=0.5)
     _, without = save_variant()
     scores, *_ = replayed(world, tag, without)
-    np.testing.assert_allclose(scores.y_pred[tag], scores.y_pred[without] + 2)
+    np.testing.assert_allclose(scores.y_pred(tag), scores.y_pred(without) + 2)
 
 
 def test_replay_fills_defaults_where_some_rows_have_the_field(world: World, save_variant) -> None:
@@ -67,7 +72,7 @@ def test_replay_fills_defaults_where_some_rows_have_the_field(world: World, save
     log, later = Log(contract), contract.validate(example.sample(200).assign(wind=0.5).tail(24))
     path = log.backfill(later, [1.0] * 24, world.champion, "2024-07-20")
     scores, *_ = replayed(world, tag, without)
-    np.testing.assert_allclose(scores.y_pred[tag], scores.y_pred[without] + 2)
+    np.testing.assert_allclose(scores.y_pred(tag), scores.y_pred(without) + 2)
     assert path in log.store.list("predictions")
 
 
@@ -81,9 +86,9 @@ def test_check_reproducible_stops_for_another_prediction(world: World) -> None:
     scores, rows, loaded = replayed(world)
     champion = loaded[world.champion]
     assert check_reproducible(scores, rows, champion) == 28 * 24
-    logged = scores.y_pred[IN_SERVICE].copy()
+    logged = scores.y_pred(IN_SERVICE)
     logged[300] += 1
-    other = replace(scores, y_pred=scores.y_pred | {IN_SERVICE: logged})
+    other = with_columns(scores, {IN_SERVICE: logged})
     with pytest.raises(DaybookError) as error:
         check_reproducible(other, rows, champion)
     assert f"{world.champion} does not repeat itself: 1 of 672 predictions differ" in str(error.value)
@@ -93,7 +98,7 @@ def test_check_reproducible_stops_for_another_prediction(world: World) -> None:
 
 def test_check_reproducible_uses_the_models_own_tolerance(world: World) -> None:
     scores, rows, loaded = replayed(world)
-    close = replace(scores, y_pred=scores.y_pred | {IN_SERVICE: scores.y_pred[IN_SERVICE] * (1 + 1e-5)})
+    close = with_columns(scores, {IN_SERVICE: scores.y_pred(IN_SERVICE) * (1 + 1e-5)})
     with pytest.raises(DaybookError, match="672 of 672"):
         check_reproducible(close, rows, loaded[world.champion])
     assert check_reproducible(close, rows, replace(loaded[world.champion], tolerance=1e-4)) == 28 * 24
@@ -101,7 +106,7 @@ def test_check_reproducible_uses_the_models_own_tolerance(world: World) -> None:
 
 def test_check_reproducible_leaves_out_other_versions(world: World) -> None:
     scores, rows, loaded = replayed(world)
-    nobody = replace(scores, is_own=~scores.is_own, y_pred=scores.y_pred | {IN_SERVICE: scores.y_true})
+    nobody = with_columns(scores, {"#own": ~scores.is_own, IN_SERVICE: scores.y_true})
     assert check_reproducible(nobody, rows, loaded[world.champion]) == 0
 
 
@@ -109,7 +114,7 @@ def test_check_reproducible_names_libraries_that_changed(world: World) -> None:
     scores, rows, loaded = replayed(world)
     champion = loaded[world.champion]
     before = champion.metadata | {"libraries": champion.metadata["libraries"] | {"numpy": "1.0"}}
-    other = replace(scores, y_pred=scores.y_pred | {IN_SERVICE: scores.y_true})
+    other = with_columns(scores, {IN_SERVICE: scores.y_true})
     with pytest.raises(DaybookError, match="numpy 1.0 → "):
         check_reproducible(other, rows, replace(champion, metadata=before))
 
@@ -137,5 +142,5 @@ def test_table_has_the_projects_metrics(world: World) -> None:
     assert list(totals.index) == [IN_SERVICE, world.champion, candidate]
     assert list(totals.columns) == ["n", "mae", "bias"]
     for name in totals.index:
-        expected = example.evaluate(scores.y_true, scores.y_pred[name])
+        expected = example.evaluate(scores.y_true, scores.y_pred(name))
         assert totals.loc[name, "mae"] == pytest.approx(expected["mae"]) == daily[name].sum() / daily["n"].sum()

@@ -173,10 +173,10 @@ def picture_slices(self: Backtest) -> Picture:
     alt = "; ".join(f"{part['slice']} {part[metric]:.4g}" for _, part in shown.iterrows())
     return show(figure, f"{metric} of the worst parts: {alt or 'none'}")
 
-# %% ../../nbs/29_backtest_report.ipynb #e2af2e60
+# %% ../../nbs/29_backtest_report.ipynb #b23b441e
 def _picture_calibration(backtest: Backtest) -> Picture:
     "Predicted and actual, a tenth of the predictions at a time."
-    tenths = calibration(backtest.scores.y_true, backtest.scores.y_pred[IN_SERVICE])
+    tenths = calibration(backtest.scores.y_true, backtest.scores.y_pred(IN_SERVICE))
     figure, axis = new_figure(width=4.6, height=4.4)
     values = tenths[["predicted", "actual"]].to_numpy()
     same_scale(axis, float(min(values.min(), 0)), float(values.max()))
@@ -185,7 +185,7 @@ def _picture_calibration(backtest: Backtest) -> Picture:
     pairs = ", ".join(f"{predicted:.3g} and {actual:.3g}" for predicted, actual in values)
     return show(figure, f"predicted and happened, by tenths of the predictions: {pairs}")
 
-# %% ../../nbs/29_backtest_report.ipynb #ffc66a79
+# %% ../../nbs/29_backtest_report.ipynb #fde8aa4d
 def _label(axis: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     "Write share and count into each field that has any rows."
     size = 10 if len(counts) <= 6 else 7
@@ -210,7 +210,7 @@ def _draw_confusion(axis: Axes, values: np.ndarray, names: list[str]) -> None:
 
 def _picture_confusion(backtest: Backtest) -> Picture:
     "Which class was predicted, for each class that it turned out to be."
-    counts = confusion(backtest.scores.y_true, backtest.scores.y_pred[IN_SERVICE], backtest.classes).to_numpy()
+    counts = confusion(backtest.scores.y_true, backtest.scores.y_pred(IN_SERVICE), backtest.classes).to_numpy()
     names = [name if len(name) <= 16 else f"{name[:15]}…" for name in backtest.classes]
     side = min(2.4 + 0.75 * len(counts), 9)
     figure, axis = new_figure(width=side, height=side - 0.4)

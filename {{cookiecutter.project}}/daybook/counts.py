@@ -6,9 +6,9 @@
 __all__ = ['Rows', 'Kind', 'BATCH', 'FREQUENT', 'MOST', 'SAMPLE', 'batches', 'Numbers', 'count', 'Categories', 'new_numbers',
            'new_categories', 'Sample', 'look_at']
 
-# %% ../../nbs/20_counts.ipynb #5299547c
+# %% ../../nbs/20_counts.ipynb #3e5f2756
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,7 +39,7 @@ def batches(rows: Rows, kinds: Mapping[str, Kind], block: str) -> Iterator[tuple
     for batch in rows.project(", ".join([blocks, *columns])).to_arrow_reader(BATCH):
         yield batch.column(0).to_numpy(), dict(zip(kinds, batch.columns[1:], strict=True))
 
-# %% ../../nbs/20_counts.ipynb #dd461827
+# %% ../../nbs/20_counts.ipynb #05f8b1f2
 def _finite(column: pa.Array) -> np.ndarray:
     "A column of numbers; NaN where a value is missing or infinite."
     values = column.to_numpy(zero_copy_only=False)
@@ -60,13 +60,9 @@ class Numbers:
 
     def add(self, column: pa.Array, blocks: np.ndarray, position: np.ndarray) -> None:
         "Count a batch; `position` says for each row which of these blocks it is in."
-        values, cells = _finite(column), self.grid.cells
-        cell = self.grid.cell(values)
-        if np.isnan(values.sum()):
-            is_missing = np.isnan(values)
-            cell[is_missing] = cells
-            values = values[~is_missing]
-        _add(self.blocks, blocks, position, cell, cells + 1)
+        values = _finite(column)
+        _add(self.blocks, blocks, [_in_cells(part, self.grid) for part in _parts(values, blocks, position)])
+        values = values[~np.isnan(values)] if np.isnan(values.sum()) else values
         shifted = values - self._shift
         self.sums += [len(values), shifted.sum(), np.square(shifted).sum()]
         if len(values):
@@ -77,12 +73,25 @@ class Numbers:
         return float(self.grid.middles[self.grid.cells // 2])
 
 
-def _add(sums: dict[int, np.ndarray], blocks: np.ndarray, position: np.ndarray, cell: np.ndarray, cells: int) -> None:
+def _add(sums: dict[int, np.ndarray], blocks: np.ndarray, counts: Iterable[np.ndarray]) -> None:
     "Add the rows of a batch to those of their blocks."
-    flat = cell if len(blocks) == 1 else position * cells + cell
-    counts = np.bincount(flat, minlength=len(blocks) * cells).reshape(len(blocks), cells)
     for block, rows in zip(blocks.tolist(), counts, strict=True):
         sums[block] = sums[block] + rows if block in sums else rows
+
+# %% ../../nbs/20_counts.ipynb #3927d4db
+def _parts(values: np.ndarray, blocks: np.ndarray, position: np.ndarray) -> list[np.ndarray]:
+    "The values of each block."
+    if len(blocks) == 1:
+        return [values]
+    order = np.argsort(position.astype(np.min_scalar_type(len(blocks))), kind="stable")
+    return np.split(values[order], np.cumsum(np.bincount(position))[:-1])
+
+
+def _in_cells(values: np.ndarray, grid: Grid) -> np.ndarray:  # shape (cells + 1,)
+    "How many values are in each cell, and how many are missing."
+    values = np.sort(values)
+    known = len(values) - np.count_nonzero(np.isnan(values))
+    return np.diff([0, *np.searchsorted(values[:known], grid.cuts), known, len(values)])
 
 # %% ../../nbs/20_counts.ipynb #4fa01a93
 @patch(as_prop=True)
@@ -127,7 +136,7 @@ def _positions(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return low + np.flatnonzero(is_there), (np.cumsum(is_there) - 1)[position]
     return np.unique(blocks, return_inverse=True)
 
-# %% ../../nbs/20_counts.ipynb #1b48aafb
+# %% ../../nbs/20_counts.ipynb #f1106a42
 FREQUENT = 20
 MOST = 100_000  # categories that are remembered
 
@@ -149,7 +158,8 @@ class Categories:
         place = {name: number for number, name in enumerate(self.frequent)}
         cells = np.array([*(place.get(name, rest) for name in names), rest + 1])
         code = pc.fill_null(encoded.indices, len(names)).to_numpy(zero_copy_only=False)
-        _add(self.blocks, blocks, position, cells[code], rest + 2)
+        counts = np.bincount(position * (rest + 2) + cells[code], minlength=len(blocks) * (rest + 2))
+        _add(self.blocks, blocks, counts.reshape(len(blocks), rest + 2))
         self._note(names, blocks, position, code)
 
     def _note(self, names: list[str], blocks: np.ndarray, position: np.ndarray, code: np.ndarray) -> None:

@@ -63,7 +63,7 @@ def _scores(
     scores = replay(window.rows, found.contract, tag, loaded, baselines)
     return scores, check_reproducible(scores, window.rows, loaded[tag])
 
-# %% ../../nbs/28_judging.ipynb #4eceb1d8
+# %% ../../nbs/28_judging.ipynb #f9c290ed
 def _checks(
     contract: Contract,
     scores: Scores,
@@ -82,7 +82,7 @@ def _checks(
         check_baseline(daily, who, baselines.words, metric, min_rows),
     ]
     if contract.task != "regression":
-        y_pred, classes = scores.y_pred[IN_SERVICE], class_names(contract) if contract.classes else []
+        y_pred, classes = scores.y_pred(IN_SERVICE), class_names(contract) if contract.classes else []
         checks += check_calibration(scores.day, scores.y_true, y_pred, classes, min_rows)
     return checks
 

@@ -5,22 +5,20 @@
 # %% auto #0
 __all__ = ['Labels', 'FIRST_RECEIVED', 'is_dated', 'file_time', 'read_labels', 'latest']
 
-# %% ../../nbs/15_labels.ipynb #df020602
+# %% ../../nbs/15_labels.ipynb #6212355d
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-import pyarrow as pa
-
 from .contract import Contract
+from .csv_files import readable
 from .databases import is_query
 from .fields import RowField
 from .parts import find_files
 from .project import DaybookError
 from .reading import Converter, convert
-from .relations import Relation, between
+from .relations import Relation, between, stored
 from .sources import Source, Tables, open_source
 from .sql import Instant, identifier, instant, timestamp
 from .validation import contract_error
@@ -38,19 +36,31 @@ def _fields(contract: Contract) -> dict[str, RowField]:
     label = replace(contract.label, is_optional=True, is_required=True)
     return keys | {contract.target: label, " received": received}
 
-# %% ../../nbs/15_labels.ipynb #d2aa2957
-def _columns(labels: Labels, contract: Contract, database: str | None) -> pa.Table:
-    "The columns of a table of labels by Python name; raises `DaybookError` if one is absent or holds other values."
-    fields = _fields(contract)
-    converted = convert(Converter(contract, open_source(labels, database), fields))
+# %% ../../nbs/15_labels.ipynb #4f884836
+def _error(converter: Converter) -> DaybookError:
+    "What to say of values that have not their column's type."
+    fields, converted = converter.fields, convert(converter)
     faults = {((fields[name].alias,), converted.rules[name]): rows for name, rows in converted.rows().items()}
-    if faults:
-        texts = {fields[name].alias: column for name, column in converted.unread.items()}
-        raise contract_error(faults, lambda alias, row: texts[alias][row].as_py())
-    return pa.table(converted.columns)
+    texts = {fields[name].alias: column for name, column in converted.unread.items()}
+    return contract_error(faults, lambda alias, row: texts[alias][row].as_py())
 
-# %% ../../nbs/15_labels.ipynb #c2f51c06
-def _keyed(table: pa.Table, contract: Contract, types: Mapping[str, str]) -> Relation:
+
+def _columns(labels: Labels, contract: Contract, database: str | None) -> Relation:
+    "The columns of a table of labels by Python name; raises `DaybookError` if one is absent or holds other values."
+    source = open_source(labels, database)
+    converter = Converter(contract, source, _fields(contract))
+    if not converter.positions:
+        raise _error(converter)
+    unread = " OR ".join(f"{converter.unread(name)} IS NOT NULL" for name in converter.positions)
+    names = ", ".join(map(identifier, converter.positions))
+    with readable(source.name):
+        rows = stored(converter.rows().project(f"{names}, {unread} AS {identifier(' unread')}"))
+    if rows.aggregate(f"bool_or({identifier(' unread')})").fetchall()[0][0]:
+        raise _error(converter)
+    return rows.project(names)
+
+# %% ../../nbs/15_labels.ipynb #0fee4d45
+def _keyed(table: Relation, contract: Contract, types: Mapping[str, str]) -> Relation:
     "The key's columns as predictions have them, `actual` and `received`."
     columns = {name: identifier(contract.fields[name].column) for name in contract.key}
     cells = [
@@ -58,13 +68,9 @@ def _keyed(table: pa.Table, contract: Contract, types: Mapping[str, str]) -> Rel
     ]
     actual = "VARCHAR" if contract.label.type is str else "DOUBLE"
     cells.append(f"CAST({identifier(contract.target)} AS {actual}) AS actual")
-    received = identifier(" received") if " received" in table.column_names else "NULL"
+    received = identifier(" received") if " received" in table.columns else "NULL"
     cells.append(f"CAST({received} AS TIMESTAMPTZ) AS received")
-    return (
-        duckdb.from_arrow(table)
-        .project(", ".join(cells))
-        .filter(" AND ".join(f"{column} IS NOT NULL" for column in columns.values()))
-    )
+    return table.project(", ".join(cells)).filter(" AND ".join(f"{column} IS NOT NULL" for column in columns.values()))
 
 # %% ../../nbs/15_labels.ipynb #de72e1dd
 def _require_once(rows: Relation, key: Mapping[str, str]) -> None:
@@ -111,7 +117,7 @@ def _arrived(rows: Relation, labels: Labels, as_of: Instant) -> Relation:
         )
     return rows.project(f"* REPLACE ({timestamp(written)} AS received)")
 
-# %% ../../nbs/15_labels.ipynb #c437249e
+# %% ../../nbs/15_labels.ipynb #14aefe04
 def read_labels(
     labels: Labels,  # anything that the reader reads
     contract: Contract,
@@ -125,7 +131,7 @@ def read_labels(
     except DaybookError as error:
         raise DaybookError(f"labels: {error}") from None
     rows = _keyed(table, contract, types)
-    if " received" in table.column_names:
+    if " received" in table.columns:
         return between(rows, "received", None, as_of)
     _require_once(rows, {contract.fields[name].column: contract.fields[name].alias for name in contract.key})
     return rows if as_of is None else _arrived(rows, labels, as_of)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['required_columns', 'Outcomes', 'outcomes', 'EvaluationWindow', 'evaluation_window', 'rows_sha']
 
-# %% ../../nbs/24_outcomes.ipynb #41323f9e
+# %% ../../nbs/24_outcomes.ipynb #9302a12d
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +19,7 @@ from .log import Log, window_bounds
 from .plausible import Plausible, plausible_days
 from .project import DaybookError
 from .reference import Rows, logged_predictions
+from .relations import stored
 from .sql import identifier, instant
 from .targets import day_sql, is_predicted, y_true_sql
 
@@ -184,7 +185,7 @@ def outcomes(
     notes += [days.words] if days.words else []
     return Outcomes(everything.filter(whole).project(columns), facts, log.contract, moment, tuple(notes))
 
-# %% ../../nbs/24_outcomes.ipynb #254127be
+# %% ../../nbs/24_outcomes.ipynb #1f18dca6
 @dataclass(frozen=True)
 class EvaluationWindow:
     "Rows with an actual, about certain days."
@@ -205,7 +206,7 @@ def evaluation_window(
     known = found.rows.filter(f"actual IS NOT NULL AND {is_predicted(found.contract)}")
     first, last = known.aggregate(f"min({found.day}), max({found.day})").fetchall()[0]
     start, end = window_bounds(start, end, days, last)
-    rows = known.filter(f"{found.day} >= DATE '{start}' AND {found.day} < DATE '{end}'")
+    rows = stored(known.filter(f"{found.day} >= DATE '{start}' AND {found.day} < DATE '{end}'"))
     n, least, most, other = rows.aggregate(
         "count(*), min(actual), max(actual), count(*) FILTER (actual NOT IN (0, 1))"
     ).fetchall()[0]

@@ -36,10 +36,12 @@ def timestamp(time: Instant) -> str:
     "A time as a literal of SQL."
     return f"TIMESTAMPTZ '{instant(time).replace(tzinfo=None).isoformat(' ', 'microseconds')}+00'"
 
-# %% ../../nbs/02_sql.ipynb #4b055103
+# %% ../../nbs/02_sql.ipynb #1da6dbad
 @functools.cache
 def set_up() -> None:
     "Set up this process's default connection of DuckDB, once."
     duckdb.execute("SET TimeZone = 'UTC'")
-    duckdb.execute("SET memory_limit = '512MB'")
+    duckdb.execute("SET memory_limit = '256MB'")
     duckdb.execute(f"SET temp_directory = {literal(tempfile.gettempdir())}")
+    [[threads]] = duckdb.execute("SELECT current_setting('threads')").fetchall()
+    duckdb.execute(f"SET threads = {min(threads, 8)}")
