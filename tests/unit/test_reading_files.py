@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from pydantic import BaseModel
 
 from daybook.contract import Contract
+from daybook.csv_files import csv_relation
 from daybook.project import DaybookError
 from daybook.reading import read
 from daybook.sources import Source, open_source
@@ -196,3 +198,11 @@ def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:
     contract = Contract(LabelledOrder, target="late", name="orders")
     frame = read(contract, open_source(tmp_path / "orders.csv").filter("late IS NOT NULL"))
     assert frame.to_dict("records") == [{"zip": "00999", "price": 2.25, "late": True}]
+
+
+def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    path.write_bytes(b"note,n\n" + b"x" * 998 + b",1\n" + (b"x" * 998 + b",2\n") * 100_000)
+    with duckdb.connect(config={"memory_limit": "90MB", "threads": 2}) as connection:
+        rows, *_ = csv_relation(path, tmp_path, connection)
+        assert rows.aggregate("count(*), max(n)").fetchall() == [(100_001, "2")]

@@ -165,7 +165,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
         result.append(name)
     return result
 
-# %% ../../nbs/05_csv_files.ipynb #995fb0b1
+# %% ../../nbs/05_csv_files.ipynb #e377bef9
 def _select(path: Path, dialect: Dialect, names: Sequence[str]) -> str:
     "The query for all cells of a file."
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
@@ -173,7 +173,7 @@ def _select(path: Path, dialect: Dialect, names: Sequence[str]) -> str:
     options |= {"compression": "gzip" if is_gzip(path) else "none"}
     texts = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
     fixed = "auto_detect = false, header = true, allow_quoted_nulls = false, hive_partitioning = false"
-    fixed += ", max_line_size = 16777216"
+    fixed += ", max_line_size = 16777216, buffer_size = 33554432"  # its own buffers would be of 256 MB each
     return f"FROM read_csv({literal(escaped(str(path)))}, columns = {{{columns}}}, {texts}, {fixed})"
 
 # %% ../../nbs/05_csv_files.ipynb #9c382645
