@@ -202,7 +202,7 @@ def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:
 
 def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
-    path.write_bytes(b"note,n\n" + b"x" * 998 + b",1\n" + (b"x" * 998 + b",2\n") * 100_000)
-    with duckdb.connect(config={"memory_limit": "90MB", "threads": 2}) as connection:
+    path.write_bytes(b"note,n\n" + b"x" * 998 + b",1\n" + (b"x" * 998 + b",2\n") * 200_000)
+    with duckdb.connect(config={"memory_limit": "160MB", "threads": 2}) as connection:
         rows, *_ = csv_relation(path, tmp_path, connection)
-        assert rows.aggregate("count(*), max(n)").fetchall() == [(100_001, "2")]
+        assert rows.aggregate("count(*), max(n)").fetchall() == [(200_001, "2")]
