@@ -198,3 +198,12 @@ def test_a_new_optional_field_does_not_stop_drift(world: World, tmp_path: Path) 
     drift = look(Log(contract), world.champion)
     assert "wind" not in {change.name for change in drift.changes} and drift.rows == 28 * 24
     assert models.contract_of(world.champion).columns.keys() < contract.columns.keys()
+
+
+def test_columns_that_moved_alike_are_named_together(world: World, log: Log) -> None:
+    def gaps(column: pd.Series) -> pd.Series:
+        return column.where(column.index % 4 > 0)
+
+    rewrite(log, hour=gaps, holiday=gaps)
+    alert = look(log, world.champion, against="reference").alert
+    assert "hour, holiday: 25 % missing" in alert or "holiday, hour: 25 % missing" in alert, alert

@@ -5,7 +5,9 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/29_backtest_summary.ipynb #797540aa
+# %% ../../nbs/29_backtest_summary.ipynb #4e54c553
+import re
+
 import pandas as pd
 from fastcore.basics import patch
 
@@ -32,7 +34,7 @@ def verdict(self: Backtest) -> str:
     is_told = _check(decision, WHEN_MADE) or _check(decision, BASELINE)
     return "OK" if is_told else "WARNING"
 
-# %% ../../nbs/29_backtest_summary.ipynb #d448dd02
+# %% ../../nbs/29_backtest_summary.ipynb #abcfc89a
 def _of_candidates(backtest: Backtest) -> str:
     "The answer about the best candidate."
     decision, comparison = backtest.decision, backtest.decision.comparison
@@ -58,6 +60,13 @@ def _of_service(decision: Decision) -> str:
     return f"{text}: {' and '.join(filter(None, [beside, less]))}."
 
 
+def _of_alerts(decision: Decision) -> str:
+    "What is wrong, without the intervals, which are in the table of checks."
+    found = [re.sub(r" \([^()]*\)$", "", check.words) for check in decision.checks if check.is_alert]
+    text = "; ".join(found)
+    return f"The {text[4:]}." if text.startswith("the ") else f"{text}."
+
+
 @patch
 def summary(self: Backtest) -> str:
     "What was found, in one or two sentences."
@@ -67,7 +76,7 @@ def summary(self: Backtest) -> str:
         untold = " Rows have neither a time nor a key: make sure that it has not learned from those that judge it."
     if decision.comparison:
         return _of_candidates(self) + untold
-    return f"The service needs attention: {decision.alert}." if decision.alert else _of_service(decision)
+    return _of_alerts(decision) if decision.alert else _of_service(decision)
 
 # %% ../../nbs/29_backtest_summary.ipynb #0243f1e7
 @patch

@@ -86,22 +86,21 @@ def check_degradation(
     words += f" ({low:.2f} to {high:.2f}; {tolerated:.4g} is tolerated)"
     return Check(WHEN_MADE, *_finite(ratio, low, high), None, tolerated, bool(low > tolerated), words)
 
-# %% ../../nbs/26_checks.ipynb #f1de98d0
+# %% ../../nbs/26_checks.ipynb #30edceed
 BASELINE = "baseline"
 
 
 def _beside(metric: str, champion: float, baseline: float, name: str, low: float, high: float) -> str:
     "What a champion is beside a baseline, in words; the bounds are those of the ratio."
-    numbers = f"{metric} of the champion is {champion:.4g}, that of the {name} {baseline:.4g}"
+    numbers = f"{metric} is {champion:.4g} instead of {baseline:.4g} ({low:.3f} to {high:.3f} times it)"
     ratio = champion / baseline if baseline > 0 else float("nan")
-    interval = f"{low:.3f} to {high:.3f} times it"
     if high < 1:
-        return f"{numbers}: {percent(1 - ratio)} less ({interval})"
-    if low > 1:
-        return f"{numbers}: the champion is {percent(ratio - 1)} worse than the baseline ({interval})"
-    if ratio < 1:
-        return f"{numbers}: {percent(1 - ratio)} less, which is not clearly better ({interval})"
-    return f"{numbers}: the champion is no better than the baseline ({interval})"
+        answer = f"{percent(1 - ratio)} better than"
+    elif low > 1:
+        answer = f"{percent(ratio - 1)} worse than"
+    else:
+        answer = "not clearly better than" if ratio < 1 else "no better than"
+    return f"the champion is {answer} the {name}: {numbers}"
 
 
 def check_baseline(

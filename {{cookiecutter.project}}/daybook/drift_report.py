@@ -125,7 +125,7 @@ def look(
     is_enough, odd = min(n, m) >= min_rows, window.days.words
     return Drift(tag, window.start, window.end, n, m, basis.words, basis.is_same_season, is_enough, changes, odd)
 
-# %% ../../nbs/22_drift_report.ipynb #8ed2cd9e
+# %% ../../nbs/22_drift_report.ipynb #0087d9f5
 _NAMED = 5  # columns that the sentence names
 
 
@@ -134,11 +134,13 @@ def alert(self: Drift) -> str | None:
     "What has moved, in one sentence; None if nothing has."
     if not self.moved:
         return None
-    n, total = len(self.moved), len(self.changes)
-    listed = [words(change) for change in self.moved[:_NAMED]]
+    n, by_answer = len(self.moved), {}
+    for change in self.moved[:_NAMED]:
+        by_answer.setdefault(words(change).removeprefix(f"{change.name}: "), []).append(change.name)
+    listed = [f"{', '.join(names)}: {answer}" for answer, names in by_answer.items()]
     listed += [f"and {n - _NAMED} more"] if n > _NAMED else []
-    verb = "has" if n == 1 else "have"
-    return f"{'; '.join(listed)} ({n} of {total} columns {verb} moved, compared with {self.against})"
+    count = f"{n} of {len(self.changes)} columns {'has' if n == 1 else 'have'} moved"
+    return f"{'; '.join(listed)} ({count}, compared with {self.against})"
 
 
 @patch
