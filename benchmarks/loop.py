@@ -317,7 +317,7 @@ def backtest(folder: Path) -> dict[str, Any]:
     from daybook.checks import check_baseline
     from daybook.log import Log
     from daybook.metrics import Metrics
-    from daybook.months import daily_losses, months
+    from daybook.months import all_metrics, by_day, daily_losses, months
     from daybook.naive import naive_baselines
     from daybook.outcomes import evaluation_window, outcomes
     from daybook.reference import learned
@@ -333,10 +333,10 @@ def backtest(folder: Path) -> dict[str, Any]:
     window = meter("`evaluation_window`", lambda: evaluation_window(rows, START + timedelta(KNOWN), None, 0))
     naive = meter("`naive_baselines`", lambda: naive_baselines(rows, champion, window))
     replayed = meter("`replay` of two models", lambda: scores.replay(window.rows, contract, champion, loaded, naive))
-    days = meter("`by_day`", lambda: scores.by_day(replayed, metrics))
+    days = meter("`by_day`", lambda: by_day(replayed, metrics))
     meter("`compare_candidates`", lambda: compare_candidates(days, champion, [candidate], 1000, 0.02))
     meter("`check_baseline`", lambda: check_baseline(days, champion, naive.words, "mae", 1000))
-    total = meter("`table`", lambda: scores.table(replayed, metrics, list(naive.words)))
+    total = meter("`all_metrics`", lambda: all_metrics(replayed, metrics, list(naive.words)))
     meter("`months`", lambda: months(rows, metrics, "mae", daily_losses(learned(champion), contract, metrics)))
     meter("`slices`", lambda: slices(window, contract, metrics, "mae"))
     assert naive.has_last and total.loc[champion, "n"] == days["n"].sum() == window.n

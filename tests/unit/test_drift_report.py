@@ -121,7 +121,7 @@ def test_look_needs_something_logged(world: World) -> None:
 def test_too_few_rows_are_no_verdict(world: World, log: Log) -> None:
     drift = look(log, world.champion, min_rows=10_000)
     assert (drift.verdict, drift.moved, drift.alert) == ("too few rows", [], None)
-    assert drift.badge == "WARNING" and "too few rows" in drift.sentence()
+    assert drift.badge == "WARNING" and "too few to tell" in drift.sentence()
 
 
 def test_drift_json_says_all_of_it(world: World, log: Log) -> None:

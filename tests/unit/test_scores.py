@@ -10,9 +10,10 @@ import pytest
 from daybook import example, models
 from daybook.log import Log
 from daybook.metrics import Metrics
+from daybook.months import all_metrics, by_day
 from daybook.outcomes import EvaluationWindow, evaluation_window, outcomes
 from daybook.project import DaybookError
-from daybook.scores import IN_SERVICE, Scores, by_day, check_leakage, check_reproducible, logged_scores, replay, table
+from daybook.scores import IN_SERVICE, Scores, check_leakage, check_reproducible, logged_scores, replay
 from daybook.world import World
 
 pytest_plugins = "worlds"
@@ -36,7 +37,7 @@ def with_columns(scores: Scores, columns: dict[str, np.ndarray]) -> Scores:
 def test_replay_predicts_what_the_service_did(world: World) -> None:
     [candidate] = world.candidates
     scores, rows, _ = replayed(world, candidate)
-    assert len(scores) == 28 * 24 and scores.is_own.all()
+    assert len(scores) == 28 * 24 and scores.columns["#own"].all()
     np.testing.assert_allclose(scores.y_pred(world.champion), scores.y_pred(IN_SERVICE), rtol=1e-12)
     assert not np.allclose(scores.y_pred(candidate), scores.y_pred(IN_SERVICE))
     assert (np.diff(scores.day.astype(int)) >= 0).all() and scores.y_true.dtype == float
@@ -92,7 +93,7 @@ def test_check_reproducible_stops_for_another_prediction(world: World) -> None:
     with pytest.raises(DaybookError) as error:
         check_reproducible(other, rows, champion)
     assert f"{world.champion} does not repeat itself: 1 of 672 predictions differ" in str(error.value)
-    [[name]] = rows.filter(f"hash(prediction_id) = {scores.id[300]}").project("prediction_id").fetchall()
+    [[name]] = rows.filter(f"hash(prediction_id) = {scores.columns['#id'][300]}").project("prediction_id").fetchall()
     assert name in str(error.value) and "its libraries are the same" in str(error.value)
 
 
@@ -106,7 +107,7 @@ def test_check_reproducible_uses_the_models_own_tolerance(world: World) -> None:
 
 def test_check_reproducible_leaves_out_other_versions(world: World) -> None:
     scores, rows, loaded = replayed(world)
-    nobody = with_columns(scores, {"#own": ~scores.is_own, IN_SERVICE: scores.y_true})
+    nobody = with_columns(scores, {"#own": ~scores.columns["#own"], IN_SERVICE: scores.y_true})
     assert check_reproducible(nobody, rows, loaded[world.champion]) == 0
 
 
@@ -138,7 +139,7 @@ def test_check_leakage_refuses_what_does_not_say(world: World, monkeypatch: pyte
 def test_table_has_the_projects_metrics(world: World) -> None:
     [candidate] = world.candidates
     scores, *_ = replayed(world, candidate)
-    totals, daily = table(scores, METRICS), by_day(scores, METRICS)
+    totals, daily = all_metrics(scores, METRICS), by_day(scores, METRICS)
     assert list(totals.index) == [IN_SERVICE, world.champion, candidate]
     assert list(totals.columns) == ["n", "mae", "bias"]
     for name in totals.index:

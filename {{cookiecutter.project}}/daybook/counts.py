@@ -39,7 +39,7 @@ def batches(rows: Rows, kinds: Mapping[str, Kind], block: str) -> Iterator[tuple
     for batch in rows.project(", ".join([blocks, *columns])).to_arrow_reader(BATCH):
         yield batch.column(0).to_numpy(), dict(zip(kinds, batch.columns[1:], strict=True))
 
-# %% ../../nbs/20_counts.ipynb #05f8b1f2
+# %% ../../nbs/20_counts.ipynb #ec260f51
 def _finite(column: pa.Array) -> np.ndarray:
     "A column of numbers; NaN where a value is missing or infinite."
     values = column.to_numpy(zero_copy_only=False)
@@ -61,7 +61,7 @@ class Numbers:
     def add(self, column: pa.Array, blocks: np.ndarray, position: np.ndarray) -> None:
         "Count a batch; `position` says for each row which of these blocks it is in."
         values = _finite(column)
-        _add(self.blocks, blocks, [_in_cells(part, self.grid) for part in _parts(values, blocks, position)])
+        _add(self.blocks, blocks, [self.grid.count(part) for part in _parts(values, blocks, position)])
         values = values[~np.isnan(values)] if np.isnan(values.sum()) else values
         shifted = values - self._shift
         self.sums += [len(values), shifted.sum(), np.square(shifted).sum()]
@@ -78,20 +78,13 @@ def _add(sums: dict[int, np.ndarray], blocks: np.ndarray, counts: Iterable[np.nd
     for block, rows in zip(blocks.tolist(), counts, strict=True):
         sums[block] = sums[block] + rows if block in sums else rows
 
-# %% ../../nbs/20_counts.ipynb #3927d4db
+# %% ../../nbs/20_counts.ipynb #b10b8e21
 def _parts(values: np.ndarray, blocks: np.ndarray, position: np.ndarray) -> list[np.ndarray]:
     "The values of each block."
     if len(blocks) == 1:
         return [values]
     order = np.argsort(position.astype(np.min_scalar_type(len(blocks))), kind="stable")
     return np.split(values[order], np.cumsum(np.bincount(position))[:-1])
-
-
-def _in_cells(values: np.ndarray, grid: Grid) -> np.ndarray:  # shape (cells + 1,)
-    "How many values are in each cell, and how many are missing."
-    values = np.sort(values)
-    known = len(values) - np.count_nonzero(np.isnan(values))
-    return np.diff([0, *np.searchsorted(values[:known], grid.cuts), known, len(values)])
 
 # %% ../../nbs/20_counts.ipynb #4fa01a93
 @patch(as_prop=True)

@@ -125,7 +125,7 @@ def look(
     is_enough, odd = min(n, m) >= min_rows, window.days.words
     return Drift(tag, window.start, window.end, n, m, basis.words, basis.is_same_season, is_enough, changes, odd)
 
-# %% ../../nbs/22_drift_report.ipynb #0087d9f5
+# %% ../../nbs/22_drift_report.ipynb #657783a0
 _NAMED = 5  # columns that the sentence names
 
 
@@ -139,18 +139,17 @@ def alert(self: Drift) -> str | None:
         by_answer.setdefault(words(change).removeprefix(f"{change.name}: "), []).append(change.name)
     listed = [f"{', '.join(names)}: {answer}" for answer, names in by_answer.items()]
     listed += [f"and {n - _NAMED} more"] if n > _NAMED else []
-    count = f"{n} of {len(self.changes)} columns {'has' if n == 1 else 'have'} moved"
-    return f"{'; '.join(listed)} ({count}, compared with {self.against})"
+    return f"{'; '.join(listed)} ({n} of {len(self.changes)} columns moved, compared with {self.against})"
 
 
 @patch
 def sentence(self: Drift) -> str:
     "The answer in one sentence."
-    if not self.is_enough:
-        counts = f"{self.rows:,} in the window, {self.reference_rows:,} in the reference"
-        return f"There are too few rows to tell a change from chance: {counts}."
     if self.alert:
         return f"{self.alert}."
+    if not self.is_enough:
+        rows = f"{self.rows:,} rows in the window and {self.reference_rows:,} in the reference"
+        return f"{rows} are too few to tell a change from chance."
     if not self.is_same_season:
         return f"No value is missing or new; distributions cannot be judged by {self.against}."
     return f"Nothing has moved among {len(self.changes)} columns, compared with {self.against}."

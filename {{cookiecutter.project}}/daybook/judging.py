@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Backtest', 'judge']
 
-# %% ../../nbs/28_judging.ipynb #515bf991
+# %% ../../nbs/28_judging.ipynb #e5a95505
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ from .contract import Contract
 from .decision import Decision, DecisionWindow, Inputs, nullable
 from .log import Log
 from .metrics import Metrics
-from .months import daily_losses, months
+from .months import all_metrics, by_day, daily_losses, months
 from .naive import Baselines, naive_baselines
 from .outcomes import EvaluationWindow, Outcomes, evaluation_window, outcomes, rows_sha
 from .predictions import class_names
@@ -29,13 +29,11 @@ from .runs import code_sha256, run_id
 from daybook.scores import (
     IN_SERVICE,
     Scores,
-    by_day,
     check_leakage,
     check_reproducible,
     hidden_fields,
     logged_scores,
     replay,
-    table,
 )
 from .slices import slices
 from .when_made import WhenMade, when_made
@@ -161,7 +159,7 @@ def _retrain(facts: dict[str, object], start: date | None, tag: str) -> Retraini
     "What to train after an alert."
     return propose_retraining(start, parameters_of(tag)) if facts["alert"] else None
 
-# %% ../../nbs/28_judging.ipynb #4980feeb
+# %% ../../nbs/28_judging.ipynb #3e120bba
 def judge(
     log: Log,
     metrics: Metrics,
@@ -183,7 +181,7 @@ def judge(
     is_told = _check_candidates(tag, candidates, contract, window)
     baselines = naive_baselines(found, tag, window)
     scores, repeated = _scores(found, window, baselines, tag, candidates)
-    daily, totals = by_day(scores, metrics), table(scores, metrics, list(baselines.words))
+    daily, totals = by_day(scores, metrics), all_metrics(scores, metrics, list(baselines.words))
     metric, then = totals.columns[1], when_made(tag, window, contract, metrics)
     limits = min_rows, tolerated or default_tolerance(contract)
     checks = _checks(contract, scores, daily, then, baselines, tag, metric, *limits)
