@@ -34,6 +34,8 @@ ROW |= {"atemp": 0.75, "hum": 0.5, "windspeed": 0.1}
 BODY = json.dumps({"rows": [ROW]}).encode()
 RESPONSE = b'{"request_id":"4c5d7f0b1a2e4f6a9b8c7d6e5f4a3b2c","model":"bike_demand:v1","predictions":[308.30730882391]}'
 DAYS = 30
+SMALL_DAYS = 60  # of small files
+MEMORY = bytes(2**20)
 
 
 async def respond(scope: dict, receive: Callable, send: Callable) -> None:
@@ -41,6 +43,15 @@ async def respond(scope: dict, receive: Callable, send: Callable) -> None:
     await receive()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": RESPONSE})
+
+
+async def respond_after_work(scope: dict, receive: Callable, send: Callable) -> None:
+    """An application that does other work first, about as long as a model, so that the log finds the caches cold."""
+    MEMORY.count(b"1")
+    sorted(map(str, range(200)))
+    json.dumps(json.loads(BODY))
+    scope["daybook.is_json"] = True  # as the service's own endpoints say
+    await respond(scope, receive, send)
 
 
 async def call(app: Callable, times: int) -> None:
@@ -57,8 +68,8 @@ async def call(app: Callable, times: int) -> None:
         await app(scope, receive, send)
 
 
-def recorder(folder: Path, sync: bool = False) -> Callable:
-    """The application behind the log."""
+def recorder(folder: Path, sync: bool = False, app: Callable = respond) -> Callable:
+    """An application behind the log."""
     from bike_demand.data import contract
 
     from daybook.log_writer import RecorderSettings
@@ -67,7 +78,7 @@ def recorder(folder: Path, sync: bool = False) -> Callable:
 
     redaction, settings = Redaction(contract, None), RecorderSettings(sync=sync)
     answered_by = lambda: ("bike_demand:v1", None)  # noqa: E731
-    return Recorder(respond, lambda: folder, answered_by, redaction=redaction, settings=settings)
+    return Recorder(app, lambda: folder, answered_by, redaction=redaction, settings=settings)
 
 
 def write(times: int, rounds: int) -> dict[str, float]:
@@ -81,6 +92,7 @@ def write(times: int, rounds: int) -> dict[str, float]:
             spent.append((time.process_time() - began) / times * 1e6)
         costs.append(spent[1] - spent[0])
         rates.append(1e6 / spent[1])
+    among, base = among_work(times // 20, 4 * rounds)
     folder = Path(tempfile.mkdtemp(dir=BENCH))
     began = time.perf_counter()
     children = []
@@ -92,7 +104,22 @@ def write(times: int, rounds: int) -> dict[str, float]:
     for child in children:
         os.waitpid(child, 0)
     together = 4 * times / (time.perf_counter() - began)
-    return {"cpu_us": median(costs), "one_process": median(rates), "four_processes": together}
+    cost = {"cpu_us": median(costs), "among_us": among, "work_us": base}
+    return cost | {"one_process": median(rates), "four_processes": together}
+
+
+def among_work(times: int, rounds: int) -> tuple[float, float]:
+    """CPU µs of a record where a request does other work, and of the request without it, in turn."""
+    apps = respond_after_work, recorder(Path(tempfile.mkdtemp(dir=BENCH)), app=respond_after_work)
+    turns = []
+    for _ in range(rounds):
+        spent = []
+        for app in apps:
+            began = time.process_time()
+            asyncio.run(call(app, times))
+            spent.append((time.process_time() - began) / times * 1e6)
+        turns.append(spent)
+    return median(logged - plain for plain, logged in turns), median(plain for plain, _ in turns)
 
 
 async def call_at_once(app: Callable, times: int, connections: int = 8) -> None:
@@ -140,6 +167,70 @@ def in_bulk(folder: Path, segments: int = 5) -> dict[str, float]:
         "exact_us": median(exact for _, exact in turns),
         "ratio": median(exact / bulk for bulk, exact in turns),
     }
+
+
+def write_small_files(folder: Path, rows: int = 20) -> None:
+    """Days of 96 small files a table, as compaction leaves those of four workers that write a segment an hour."""
+    from bike_demand.data import contract
+
+    from daybook.compaction import put_table
+    from daybook.entries import RowReaders
+    from daybook.files import Folder
+    from daybook.redaction import Redaction
+    from daybook.segments import write_schema
+    from daybook.unfolding import unfold
+
+    write_schema(folder, "bike_demand:v1", Redaction(contract, None).schema)
+    readers, store, day = RowReaders(folder, contract), Folder.at(folder), date(2012, 1, 1)
+    for number in range(96):
+        head = {"v": 1, "ts": f"{day}T{number % 24:02}:00:00.000000Z", "route": "/predict", "status": 200, "ms": 3.125}
+        head |= {"model": "bike_demand:v1", "bento": None, "rate": 1.0, "in": {"rows": [ROW]}}
+        heads = (head | {"id": f"{number:016x}{row:016x}", "out": {"predictions": [row / 7]}} for row in range(rows))
+        lines = [json.dumps(each, separators=(",", ":")).encode() + b"\n" for each in heads]
+        for path, table in unfold(lines, f"host-{number % 4}-0123abcd-{number}", readers)[0].items():
+            put_table(store, path, table)
+    for table in ("requests", "predictions/model=bike_demand"):
+        for number in range(1, SMALL_DAYS):
+            target = folder / table / f"dt={day + timedelta(days=number)}"
+            shutil.copytree(folder / table / f"dt={day}", target)
+
+
+READ = """
+import json, resource, sys, time; from bike_demand.data import contract; from daybook.log import Log
+log = Log(contract, sys.argv[1])
+def read():
+    rows = log.predictions().aggregate("dt, count(*), round(avg(prediction), 6)", "dt").order("dt")
+    return [[str(day), *rest] for day, *rest in rows.fetchall()]
+rows = read()
+wall, cpu = time.perf_counter(), time.process_time()
+assert read() == rows
+cost = [time.perf_counter() - wall, time.process_time() - cpu]
+cost.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(json.dumps([rows, cost]))
+"""
+MERGE = """
+import json, resource, sys, time; from daybook import merging; from daybook.files import Folder
+merging.GRACE, store = 0, Folder.at(sys.argv[1])
+wall, cpu = time.perf_counter(), time.process_time()
+merged = sum(merging.merge_days(store) for _ in range(3))
+cost = [time.perf_counter() - wall, time.process_time() - cpu]
+cost.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(json.dumps([merged, cost]))
+"""
+
+
+def small_files(folder: Path) -> dict[str, Any]:
+    """What it costs to read days of small files, before and after they are merged, and to merge them."""
+    write_small_files(folder)
+
+    def run(code: str) -> list:
+        done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    (before, separate), (files, merging), (after, merged) = run(READ), run(MERGE), run(READ)
+    assert before == after and len(before) == SMALL_DAYS, "they do not agree"
+    shutil.rmtree(folder)
+    return {"files": files, "separate": separate, "merging": merging, "merged": merged}
 
 
 def write_until_killed(write: Callable[[bytes], None], acknowledged: mmap.mmap) -> None:
@@ -261,6 +352,7 @@ def measure(records: int) -> dict[str, Any]:
     shutil.rmtree(BENCH / "iolog", ignore_errors=True)
     folder = BENCH / "iolog"
     measured: dict[str, Any] = {"write": write(20_000, 5), "sync": with_sync(4_000, 5), "kills": kills(20)}
+    measured["small"] = small_files(folder)
     fill(folder, records)
     measured["bulk"] = in_bulk(folder)
     raw = sum(path.stat().st_size for path in folder.glob("raw/*/*"))
@@ -303,7 +395,8 @@ def report(measured: dict[str, Any], records: int, versions: str) -> str:
     """The page."""
     rows = [f"| {name} | {one['seconds']:.2f} s | {one['ratio']:.1f} |" for name, one in measured["read"].items()]
     kills = [f"| {name} | {one['responses']:,} | {one['lost']:,} |" for name, one in measured["kills"].items()]
-    compact, write, sync, bulk = (measured[name] for name in ("compact", "write", "sync", "bulk"))
+    compact, write, sync, bulk, small = (measured[name] for name in ("compact", "write", "sync", "bulk", "small"))
+    separate, merging, merged = (small[name] for name in ("separate", "merging", "merged"))
     return f"""# The log alone
 
 Made by `make bench` on {date.today()}, on {os.cpu_count()} cores of {cpu()}, Python {platform.python_version()},
@@ -314,7 +407,8 @@ Every number is of one run on that machine; on another it is another, the ratios
 
 A record costs {write["cpu_us"]:.1f} µs of CPU: a request that goes through the recorder, less the same without it,
 median of five rounds of 20,000. One process writes {write["one_process"]:,.0f} records in a second of CPU time, four at
-once {write["four_processes"]:,.0f} in a second.
+once {write["four_processes"]:,.0f} in a second. In a request that does {write["work_us"]:.0f} µs of other work, so that
+the log finds the caches cold, a record costs {write["among_us"]:.1f} µs.
 
 With `IOLOG_SYNC=1`, a request of eight connections takes {sync["with_us"]:.0f} µs of time instead of
 {sync["without_us"]:.0f}, and {sync["shared"]:.0f} requests share a sync, median of five rounds of 4,000. There is no
@@ -337,6 +431,14 @@ With Daybook 0.2 it took 30.7 s.
 
 To unfold a segment in bulk takes {bulk["bulk_us"]:.1f} µs of CPU time a line, and {bulk["exact_us"]:.1f} line by line,
 which is {bulk["ratio"]:.1f} times as much (median of five segments); both give the same tables.
+
+## Merging small files
+
+{SMALL_DAYS} days of 96 small files a table, with 20 records each, as of four workers that write a segment an hour: to
+count the predictions of each day takes {separate[1]:.2f} s of CPU time and {separate[0]:.2f} s of time, by a process of
+{separate[2]:,.0f} MB. Merged, it takes {merged[1]:.3f} s of CPU time, {merged[0]:.3f} s of time and {merged[2]:,.0f}
+MB, which is {separate[1] / merged[1]:.0f} times less CPU time. To merge {small["files"]:,} files, all three steps, took
+{merging[1]:.1f} s of CPU time and {merging[0]:.1f} s of time, by a process of {merging[2]:,.0f} MB.
 
 ## Reading {records:,} records
 

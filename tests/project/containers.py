@@ -36,7 +36,7 @@ class Containers:
     @contextlib.contextmanager
     def started(self, image: str, *options: str, args: Sequence[str] = ()) -> Iterator[str]:
         """A container that may write nothing but /tmp and volumes; yields its id, and removes it in the end."""
-        narrow = ["--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp", "--cap-drop", "all"]
+        narrow = ["--read-only", "--read-only-tmpfs=false", "--tmpfs", "/tmp:size=64m", "--cap-drop", "all"]
         narrow += ["--security-opt", "no-new-privileges"]
         container = self.run("podman", "run", "--detach", *narrow, *options, image, *args).strip()
         try:

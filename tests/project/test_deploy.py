@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deployment import expressions, manifests, pods, rules, scrape_config, tool
+from deployment import compose_services, expressions, manifests, pods, rules, scrape_config, tool
 from kubernetes_validate import validate
 from kubernetes_validate.utils import all_versions
 from template import ROOT, bake
 
+DIGEST = "sha256:" + 64 * "0"
 LONG = "a.name_of-forty.letters_and-dots.in.it00"
 
 
@@ -32,6 +33,14 @@ def test_manifests_fit_kubernetes(deploy: Path) -> None:
         assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) and len(name) <= 52, name
 
 
+def longest_stop() -> float:
+    """Seconds that a response may take, and then its caller; bodies that are still coming get less."""
+    limits = (ROOT / "{{cookiecutter.project}}" / "daybook" / "limits.py").read_text(encoding="utf-8")
+    body, stop = (float(re.search(rf"{name}_seconds: float = (\d+)", limits)[1]) for name in ("body", "stop"))
+    assert body <= stop
+    return 60 + stop  # SERVICE_TIMEOUT
+
+
 def test_manifests_agree_with_each_other(deploy: Path) -> None:
     found, nvidia = manifests(deploy), deploy.parent.name == LONG
     spec, both = found["Deployment"]["spec"], pods(found)
@@ -47,23 +56,35 @@ def test_manifests_agree_with_each_other(deploy: Path) -> None:
 
     [service], [job] = (both[name]["spec"]["containers"] for name in ("service", "compact"))
     [port] = service["ports"]
-    assert policy["ingress"] == [{"ports": [{"port": port["name"]}]}] and "egress" not in policy
+    assert policy["ingress"] == [{"ports": [{"port": port["name"]}]}]
+    assert policy["egress"] == found["JobPolicy"]["spec"]["egress"], "shipper and job reach the same store"
+    policy = found["JobPolicy"]["spec"]
+    assert policy["podSelector"] == {"matchLabels": both["compact"]["metadata"]["labels"]}
+    assert policy["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in policy, "nobody reaches the job"
+    [egress] = policy["egress"]
+    assert {port["port"] for port in egress["ports"]} == {53, 443}
     assert found["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert service[probe]["httpGet"]["port"] == port["name"]
     assert service["startupProbe"]["periodSeconds"] * service["startupProbe"]["failureThreshold"] >= 120
     stop = service["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert both["service"]["spec"]["terminationGracePeriodSeconds"] >= stop + 2 * 60, "less than SERVICE_TIMEOUT allows"
+    [ship] = both["service"]["spec"]["initContainers"]
+    grace = float(ship["command"][ship["command"].index("--grace") + 1])
+    assert both["service"]["spec"]["terminationGracePeriodSeconds"] >= stop + longest_stop() + grace + 5
     assert service["resources"]["limits"].get("nvidia.com/gpu") == (1 if nvidia else None)
     assert ("tolerations" in both["service"]["spec"]) is nvidia
 
-    name, claim = found["Service"]["metadata"]["name"], found["PersistentVolumeClaim"]["metadata"]["name"]
+    name = found["Service"]["metadata"]["name"]
     secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for entry in service["env"] if "valueFrom" in entry}
-    assert secrets == {name} and job["envFrom"] == [{"secretRef": {"name": f"{name}-store"}}]
-    for pod, container in ((both["service"], service), (both["compact"], job)):
+    assert secrets == {name} and "envFrom" not in service, "no caller finds a key to the store"
+    for container in (ship, job):
+        assert container["envFrom"] == [{"secretRef": {"name": f"{name}-store"}}]
+        store = {"secretKeyRef": {"name": f"{name}-store", "key": "IOLOG_STORE"}}
+        assert {"name": "IOLOG_STORE", "valueFrom": store} in container["env"]
+    for pod, container in ((both["service"], service), (both["service"], ship), (both["compact"], job)):
         own = pod["spec"]
         assert own["automountServiceAccountToken"] is False
-        assert own["securityContext"] == both["service"]["spec"]["securityContext"], "they share files"
+        assert own["securityContext"] == both["service"]["spec"]["securityContext"]
         assert own["securityContext"]["runAsNonRoot"] and own["securityContext"]["runAsUser"] >= 1000
         assert own["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert container["securityContext"] == {
@@ -71,10 +92,22 @@ def test_manifests_agree_with_each_other(deploy: Path) -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        volumes = {volume.pop("name"): volume for volume in own["volumes"]}
-        assert volumes == {"iolog": {"persistentVolumeClaim": {"claimName": claim}}, "tmp": {"emptyDir": {}}}
+        volumes = {volume["name"]: volume["emptyDir"]["sizeLimit"] for volume in own["volumes"]}
+        assert volumes == {"tmp": "64Mi"} | ({} if container is job else {"iolog": "5Gi"})
+        assert container["resources"]["limits"]["ephemeral-storage"] == ("5Gi" if container is ship else "256Mi")
         places = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        assert {"name": "IOLOG_DIR", "value": places["iolog"]} in container["env"] and places["tmp"] == "/tmp"
+        assert places.keys() == volumes.keys() and places["tmp"] == "/tmp"
+        if container is not job:
+            assert {"name": "IOLOG_DIR", "value": places["iolog"]} in container["env"]
+
+
+def test_a_shipper_runs_beside_each_service(deploy: Path) -> None:
+    pod = pods(manifests(deploy))["service"]["spec"]
+    [ship], [service] = pod["initContainers"], pod["containers"]
+    assert ship["restartPolicy"] == "Always" and ship["image"] == service["image"]
+    assert ship["command"][:3] == ["python", "-m", "daybook.shipping"]
+    settings = {entry["name"]: entry.get("value") for entry in service["env"]}
+    assert int(settings["IOLOG_MAX_UNSHIPPED_MB"]) + 2 * 64 < 5 * 1024, "a pod that fills its volume is ended"
 
 
 def test_deployment_page_fits_the_files(tmp_path: Path) -> None:
@@ -84,6 +117,7 @@ def test_deployment_page_fits_the_files(tmp_path: Path) -> None:
     service, [endpoint] = found["Service"], monitor["spec"]["endpoints"]
     assert monitor["spec"]["selector"]["matchLabels"] == service["metadata"]["labels"]
     assert endpoint["port"] == service["spec"]["ports"][0]["name"]
+    assert f"-l {','.join(f'{name}={value}' for name, value in service['metadata']['labels'].items())}" in page
     [key] = [
         entry
         for entry in found["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]
@@ -102,19 +136,20 @@ def test_deployment_page_fits_the_files(tmp_path: Path) -> None:
     subprocess.run(["bash", "-e", "-c", look], cwd=project, check=True)
 
 
-def test_kustomize_sets_images_and_storage(deploy: Path) -> None:
+def test_kustomize_sets_images(deploy: Path) -> None:
     kubectl = tool("kubectl", "Kubernetes")
     path = deploy / "kustomization.yaml"
     text = path.read_text(encoding="utf-8")
     text = text.replace("newName: registry.example.com/", "newName: registry.example.com/team/")
-    path.write_text(text.replace("newTag: latest", "newTag: v7"), encoding="utf-8")
+    text = text.replace("newTag: latest", "newTag: v7", 1).replace("newTag: latest", f"digest: {DIGEST}")
+    path.write_text(text, encoding="utf-8")
     built = subprocess.run([kubectl, "kustomize", deploy], capture_output=True, text=True, check=True).stdout
-    found = {each["kind"]: each for each in yaml.safe_load_all(built)}
+    found = {each["kind"]: each for each in yaml.safe_load_all(built) if each["kind"] != "NetworkPolicy"}
     images = {name: pod["spec"]["containers"][0]["image"] for name, pod in pods(found).items()}
     image = f"registry.example.com/team/{deploy.parent.name}"
-    assert images == {"service": f"{image}:v7", "compact": f"{image}-jobs:v7"}
-    claim = found["PersistentVolumeClaim"]["spec"]
-    assert claim["accessModes"] == ["ReadWriteMany"] and claim["storageClassName"] == "shared"
+    assert images == {"service": f"{image}:v7", "compact": f"{image}-jobs@{DIGEST}"}
+    assert pods(found)["service"]["spec"]["initContainers"][0]["image"] == images["service"]
+    assert "PersistentVolumeClaim" not in found
 
 
 def test_compose_file_fits_its_schema(deploy: Path) -> None:
@@ -124,24 +159,36 @@ def test_compose_file_fits_its_schema(deploy: Path) -> None:
     assert done.returncode == 0, done.stdout
     found, nvidia = yaml.safe_load(path.read_text(encoding="utf-8")), deploy.parent.name == LONG
     assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", found["name"]), "compose has no dots in names"
-    services, image = found["services"], f"${{IMAGE:-registry.example.com/{deploy.parent.name}}}"
-    tag = "${TAG:-latest}"
-    assert services["service"]["image"] == f"{image}:{tag}" and services["compact"]["image"] == f"{image}-jobs:{tag}"
+    services, image = found["services"], f"registry.example.com/{deploy.parent.name}"
+    assert services["service"]["image"] == f"${{IMAGE:-{image}:latest}}"
+    assert services["compact"]["image"] == f"${{JOBS_IMAGE:-{image}-jobs:latest}}"
     assert ("reservations" in services["service"]["deploy"]["resources"]) is nvidia
-    for service in services.values():
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-        for config in service.get("configs", []):
-            assert config["source"] in found["configs"]
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])) is (name != "proxy")
         for volume in service["volumes"]:
             source = volume.partition(":")[0]
-            assert (deploy / source).is_file() if source.startswith(".") else source in found["volumes"]
-    for name in ("service", "compact"):
-        assert services[name]["read_only"] and services[name]["cap_drop"] == ["ALL"]
-        assert f"iolog:{services[name]['environment']['IOLOG_DIR']}" in services[name]["volumes"]
+            assert source == "./tls" or (deploy / source).is_file() or source in found["volumes"]
+    [rules] = scrape_config(deploy)["rule_files"]
+    assert f"./alerts.yaml:{rules}:ro" in services["prometheus"]["volumes"]
     [scrape] = scrape_config(deploy)["scrape_configs"]
-    [secret] = services["prometheus"]["secrets"]
-    assert scrape["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
+    assert scrape["authorization"] == {"credentials_file": "/tmp/api_key"}
     assert scrape["static_configs"] == [{"targets": ["service:3000"]}]
+
+
+def test_compose_services_are_as_narrow_as_pods(deploy: Path) -> None:
+    services = compose_services(deploy)
+    assert set(services) >= {"service", "compact", "proxy", "prometheus", "grafana"}
+    for name, service in services.items():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and "privileged" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert int(service["user"].partition(":")[0]) > 0
+        assert all(re.search(r":size=\d+m$", folder) for folder in service["tmpfs"])
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+        assert not {"configs", "secrets"} & set(service), "compose cannot copy them into a read-only container"
+    for name in ("service", "compact"):
+        assert f"iolog:{services[name]['environment']['IOLOG_DIR']}" in services[name]["volumes"]
+    for name in ("service", "proxy"):
+        assert int(services[name]["stop_grace_period"].removesuffix("s")) >= longest_stop()
 
 
 def test_dashboard_is_consistent(deploy: Path) -> None:

@@ -27,6 +27,7 @@ def took(seconds: str) -> str:
 
 
 WRITTEN, FAILED, SAMPLED_OUT = (f"iolog_{what}_total{{}}" for what in ("written", "failed", "sampled_out"))
+UNSHIPPED = "iolog_unshipped_seconds{}"
 WELL = {
     "up{}": "1x60",
     requests(200): "0+600x60",
@@ -34,6 +35,7 @@ WELL = {
     WRITTEN: "0+600x60",
     FAILED: "0x60",
     SAMPLED_OUT: "0x60",
+    UNSHIPPED: "0+20x30 0+20x29",
     took("1.0"): "0+600x60",
     took("2.5"): "0+600x60",
     took("+Inf"): "0+600x60",
@@ -53,6 +55,10 @@ TARGET, ALL = {"job": "bike-demand", "instance": "a:3000"}, {}
         (YOUNG | {FAILED: "_x20 3x40"}, 22, {"LogWriteFailed": TARGET}),
         (YOUNG | {FAILED: "_x20 3x40"}, 40, {}),
         ({FAILED: "0+600x60", WRITTEN: "0x60"}, 30, {"LogWriteFailed": TARGET}),
+        ({UNSHIPPED: "0+60x60"}, 24, {}),
+        ({UNSHIPPED: "0+60x60"}, 27, {"LogNotShipped": TARGET}),
+        ({UNSHIPPED: "0+60x30 0x30"}, 40, {}),
+        ({UNSHIPPED: None}, 30, {}),
         ({WRITTEN: "0+599x60"}, 1, {}),
         ({WRITTEN: "0+599x60"}, 30, {"ResponseNotLogged": {"instance": "a:3000"}}),
         ({WRITTEN: None, FAILED: None, SAMPLED_OUT: None}, 30, {"ResponseNotLogged": {"instance": "a:3000"}}),

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from deployment import expressions, rules, scrape_config, tool
@@ -62,8 +63,16 @@ def test_service_and_job_write_to_the_log_and_tmp_alone(
     with serve(inside, folder=project.root, IOLOG_DIR=str(log)) as service:
         assert call(service.url, {"rows": [ROW]})[0] == 200
         assert metric(service, "iolog_written_total") == 1
+        family = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children(recursive=True)]
+        assert sum(process.num_threads() for process in family) < 64 and kilobytes(temporary) < 1024
     inside.run("daybook", "run", "compact", "--runs", str(temporary / "runs"), IOLOG_DIR=str(log))
     assert list(log.glob("predictions/*/*/*.parquet")) and not list(log.glob("raw/*/*"))
+    assert kilobytes(temporary) < 2048, "of 64 MB, to which all deployments limit it"
+
+
+def kilobytes(folder: Path) -> float:
+    """What its files take on the disk."""
+    return sum(path.lstat().st_blocks for path in folder.rglob("*") if path.is_file()) / 2
 
 
 def test_service_answers_what_is_in_flight_and_takes_nothing_new(
@@ -125,8 +134,9 @@ def test_prometheus_finds_all_that_rules_and_dashboard_query(project: Project, t
     shutil.copy(deploy / "alerts.yaml", tmp_path)
     config = scrape_config(deploy)
     [scrape] = config["scrape_configs"]
+    config["rule_files"] = [str(tmp_path / Path(name).name) for name in config["rule_files"]]
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings = {"SERVICE_API_KEY": "s3cret", "IOLOG_DIR": str(tmp_path / "iolog")}
+    settings = {"SERVICE_API_KEY": "s3cret", "IOLOG_DIR": str(tmp_path / "iolog"), "IOLOG_MAX_UNSHIPPED_MB": "64"}
     with serve(project, folder=project.root, **settings) as service:
         scrape["static_configs"] = [{"targets": [service.url.removeprefix("http://")]}]
         scrape["authorization"] = {"credentials_file": str(secret)}

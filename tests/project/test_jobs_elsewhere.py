@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def extras(project: Project) -> None:
 
 
 @pytest.fixture
-def cluster(probe: Probe, extras: None, tmp_path: Path) -> tuple[str, list[subprocess.Popen]]:
-    """A scheduler and two workers in checkouts of the project; the address, and the workers."""
+def cluster(probe: Probe, extras: None, tmp_path: Path) -> tuple[str, list[subprocess.Popen], Callable]:
+    """A scheduler and two workers in checkouts of the project; the address, the workers, and what starts another."""
     address = f"tcp://127.0.0.1:{free_port()}"
     with ExitStack() as stack:
 
@@ -42,8 +43,15 @@ def cluster(probe: Probe, extras: None, tmp_path: Path) -> tuple[str, list[subpr
             return process
 
         serve("scheduler", "scheduler", "--host", address)
-        folder = ("--local-directory", str(tmp_path))
-        yield address, [serve(f"worker{k}", "worker", address, "--nthreads", "1", *folder) for k in range(2)]
+        workers: list[subprocess.Popen] = []
+
+        def serve_worker() -> None:
+            folder = ("--local-directory", str(tmp_path))
+            workers.append(serve(f"worker{len(workers)}", "worker", address, "--nthreads", "1", *folder))
+
+        serve_worker()
+        serve_worker()
+        yield address, workers, serve_worker
 
 
 def kill_family(process: subprocess.Popen) -> None:
@@ -63,8 +71,8 @@ def jobs_of(worker: subprocess.Popen) -> list[psutil.Process]:
     return jobs
 
 
-def test_sweep_survives_a_worker(probe: Probe, cluster: tuple[str, list[subprocess.Popen]], tmp_path: Path) -> None:
-    address, workers = cluster
+def test_sweep_survives_a_worker(probe: Probe, cluster: tuple, tmp_path: Path) -> None:
+    address, workers, _ = cluster
     marker = tmp_path / "go"
     wait = f"while number > 4 and not pathlib.Path({str(marker)!r}).exists():\n    time.sleep(0.1)"
     probe.write(f"import time, pathlib\n{wait}", "print(os.getcwd())", RECORD)
@@ -86,6 +94,40 @@ def test_sweep_survives_a_worker(probe: Probe, cluster: tuple[str, list[subproce
     said, _ = sweep.communicate(timeout=60)
     assert sweep.returncode == 130 and "daybook: stopped" in said, said
     wait_until(lambda: len(jobs_of(workers[1])) <= 1, 30)
+
+
+def test_sweep_of_many_jobs_loses_none(probe: Probe, cluster: tuple, tmp_path: Path) -> None:
+    """One worker dies and another joins; the runs go to an object store."""
+    address, workers, serve_worker = cluster
+    probe.write("import time\ntime.sleep(0.2)", RECORD)
+    with object_store(tmp_path) as settings:
+        probe.project.python("import s3fs; s3fs.S3FileSystem().mkdir('bucket')", **settings)
+        numbers = ",".join(map(str, range(60)))
+        words = ["sweep", "probe", "-p", f"number={numbers}", "--scheduler", address, "--runs", "s3://bucket/runs"]
+        output = tmp_path / "sweep.log"
+        with output.open("wb") as file:
+            command = [probe.project.commands / "daybook", *words]
+            sweep = subprocess.Popen(
+                command, cwd=probe.root, env=probe.project.settings | settings, stdout=file, stderr=file
+            )
+        wait_until(lambda: output.read_text().count(" done ") >= 15, 240)
+        kill_family(workers[0])
+        serve_worker()
+        assert sweep.wait(480) == 0, output.read_text()[-2000:]
+        assert "60 of 60 runs done" in output.read_text()
+        runs = probe.runs("--runs", "s3://bucket/runs", **settings)
+    assert Counter(run["parameters"]["number"] for run in runs) == Counter(range(60)), "none lost, and none twice"
+    assert {run["status"] for run in runs} == {"done"}
+
+
+def test_sweep_with_trials_learns_on_a_cluster(probe: Probe, cluster: tuple) -> None:
+    address, workers, _ = cluster
+    probe.write("from daybook.runs import record\nrecord(error=abs(number - 70))")
+    words = "sweep probe -p number=1..90 --minimize error --scheduler"
+    assert "5 of 5 runs done" in probe.daybook(f"{words} {address} --trials 5")
+    kill_family(workers[0])
+    assert "12 of 12 runs done, 5 of them before" in probe.daybook(f"{words} {address} --trials 12")
+    assert len({run["parameters"]["number"] for run in probe.runs()}) == 12, "no point twice"
 
 
 def test_sweep_says_that_no_scheduler_answers(probe: Probe, extras: None) -> None:

@@ -19,7 +19,7 @@ def demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "bentoml"
     (home / "models").mkdir(parents=True)
     names = ("CHAMPION_FILE", "MODEL_STORE", "IOLOG_DIR", "IOLOG_STORE")
-    for name in (*names, "DAYBOOK_RUN_ID", "DAYBOOK_RUN_FOLDER", "DAYBOOK_ALERT_URL"):
+    for name in (*names, "DAYBOOK_RUN_ID", "DAYBOOK_RUN_FOLDER", "DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BENTOML_HOME", str(home))
     monkeypatch.chdir(root)
@@ -36,7 +36,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]
     (root / "probes").mkdir()
     (root / "champion.json").write_text("{}")
     (root / "pyproject.toml").write_text('[tool.nbdev]\nlib_path = "probes"\n')
-    for name in ("DAYBOOK_RUN_ID", "DAYBOOK_RUN_FOLDER", "DAYBOOK_ALERT_URL"):
+    for name in ("DAYBOOK_RUN_ID", "DAYBOOK_RUN_FOLDER", "DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(root)
 

@@ -59,11 +59,18 @@ def test_sweep_passes_its_options_on(probe: Probe, calls: list[tuple]) -> None:
     _, job, args, options = calls[0]
     assert (job, args) == ("probe", {"rate": "0.01..0.3:log", "number": ["3,4", "5"]})
     assert callable(options.pop("on_progress"))
-    expected = {"sample": 9, "seed": 2, "workers": 3, "metric": "mae", "maximize": True, "force": True}
-    expected |= {"engine": "shell", "time_limit": None, "scheduler": "tcp://host:8786", "runs_url": None}
+    expected = {"sample": 9, "seed": 2, "workers": 3, "minimize": (), "maximize": ("mae",)}
+    expected |= {
+        "force": True,
+        "trials": None,
+        "engine": "shell",
+        "time_limit": None,
+        "scheduler": "tcp://host:8786",
+        "runs_url": None,
+    }
     assert options == expected
-    assert main("sweep probe -p number=1 --minimize mae".split()) == 0
-    assert (calls[1][3]["metric"], calls[1][3]["maximize"]) == ("mae", False)
+    assert main("sweep probe -p number=1..9 --trials 5 --minimize mae --minimize n --maximize r2".split()) == 0
+    assert [calls[1][3][name] for name in ("trials", "minimize", "maximize")] == [5, ("mae", "n"), ("r2",)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +91,9 @@ def test_sweep_passes_its_options_on(probe: Probe, calls: list[tuple]) -> None:
         ("sweep probe -p number=1..9", "say how many to draw with --sample"),
         ("sweep probe -p number=9..1 --sample 3", "a range goes up"),
         ("sweep probe -p number=1 --workers 0", "'0' is not a number of at least 1"),
-        ("sweep probe -p number=1 --minimize a --maximize b", "exclude each other"),
+        ("sweep probe -p number=1 --minimize a --maximize b", "only with --trials they may name several"),
+        ("sweep probe -p number=1..9 --trials 3 --minimize a --maximize a", "name each metric once"),
+        ("sweep probe -p number=1..9 --trials 3 --sample 3", "use one of them"),
         ("sweep probe -p number=1,2 --runs moon://base", "moon://base is no place to keep files in"),
         ("list --limit many", "'many' is not a number"),
         ("show 1999", "no run 1999"),
@@ -181,7 +190,7 @@ def test_run_survives_an_overview_that_cannot_be_written(
 def test_help_and_version(capsys: pytest.CaptureFixture) -> None:
     assert main(["--version"]) == 0 and capsys.readouterr().out == f"daybook {version()}\n"
     jobs_commands = {"run", "sweep", "params", "list", "show", "rerun", "clean"}
-    assert set(daybook.commands) == jobs_commands | {"adopt", "check"}
+    assert set(daybook.commands) == jobs_commands | {"adopt", "check", "ship"}
     for name in daybook.commands:
         assert main([name, "--help"]) == 0 and f"Usage: daybook {name}" in capsys.readouterr().out
     assert main([]) == 2 and "Usage: daybook" in capsys.readouterr().err
@@ -194,7 +203,7 @@ def test_documented_calls_are_understood() -> None:
     for line in documented:
         name, *words = shlex.split(line, comments=True)[1:]
         daybook.commands[name].make_context(name, words)
-    assert {line.split()[1] for line in documented} >= set(daybook.commands) - {"adopt", "check"}  # of no job
+    assert {line.split()[1] for line in documented} >= set(daybook.commands) - {"adopt", "check", "ship"}  # of no job
 
 
 def test_start_is_fast() -> None:

@@ -131,6 +131,15 @@ def test_connection_that_is_refused_early_is_told_and_ended(connect: Any) -> Non
             connection.sendall(bytes(2**20))
 
 
+@pytest.mark.parametrize("more", ["", "Connection: close\r\n"])
+def test_connection_takes_the_rest_of_a_body_that_is_refused_early(connect: Any, more: str) -> None:
+    """A reset would lose the response: a proxy would make a 502 of it."""
+    for _ in range(5):
+        with connect() as connection:
+            connection.sendall(post("/early", 12 * 2**20, more) + bytes(12 * 2**20))
+            assert b" 413 " in received(connection)
+
+
 @pytest.mark.long
 def test_connection_waits_for_a_caller_who_takes_little_at_a_time(connect: Any) -> None:
     with connect() as connection:

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from daybook.engine import SavedNotebook, Translator, redact, variable, with_days
+from daybook.engine import SavedNotebook, Translator, redact, variable, written
 from daybook.jobs import run
 from daybook.parameters import SECRET
 from daybook.runs import Run, open_runs
@@ -33,13 +33,13 @@ def printed(run: Run) -> str:
 
 def test_translator_writes_dates_and_secrets() -> None:
     days = [date(2024, 1, 1), datetime(2024, 1, 1, 12, tzinfo=UTC)]
-    source = Translator.codify({"days": with_days(days), "rate": 0.1, "text": "a'b", "token": SECRET})
-    namespace = {"date": date, "datetime": datetime, "SecretStr": str}
+    source = Translator.codify({"days": written(days), "rate": 0.1, "text": "a'b", "token": SECRET})
+    namespace = {"SecretStr": str}
     os.environ[variable("token")] = "swordfish"
     exec(source, namespace)
     assert [namespace[name] for name in ("days", "rate", "text", "token")] == [days, 0.1, "a'b", "swordfish"]
     assert "swordfish" not in source
-    assert json.dumps(with_days(days[0])) == '"2024-01-01"'
+    assert json.dumps(written(days[0])) == '"2024-01-01"'
 
 
 def test_redact_takes_secrets_out_of_all_texts() -> None:

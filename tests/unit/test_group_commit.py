@@ -86,6 +86,7 @@ def test_requests_at_once_share_a_sync(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "fsync", lambda descriptor: (syncs.append(descriptor), fsync(descriptor)))
     assert asyncio.run(call()) == [200] * 100
     assert ids(tmp_path) == list(range(100)) and 1 <= len(syncs) < 60
+    recorder.log.count()
     assert recorder.log.counters["written"]._value.get() == 100
 
 
@@ -107,6 +108,7 @@ def test_disk_that_fails_is_a_log_that_fails(
             return [first, second, (await client.post("/echo", json=3)).status_code]
 
     assert asyncio.run(call()) == [200, status, 200]
+    recorder.log.count()
     assert [recorder.log.counters[name]._value.get() for name in ("written", "failed")] == [2, 1]
     assert len(list(tmp_path.glob("raw/*/*"))) == 2  # what the system could not write, it forgets
 

@@ -1,6 +1,8 @@
 """Saving a notebook cleans it and exports its module, if it is a source."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,6 +66,48 @@ def test_save_of_half_a_cell_keeps_the_module(project: Path, caplog: pytest.LogC
     save(project / "nbs/00_data.ipynb", "#| default_exp data", "#| export\nrows =")
     assert (project / "rentals/data.py").read_text() == before
     assert "is saved, but its module is not exported" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "#| export\ndef f(: pass",
+        "#|export\ndef f(: pass",
+        "#| hide\n#| export\ndef f(: pass",
+        "#|export\n%matplotlib inline\nx = 1",
+        "#| exporti\nx = await f()",
+    ],
+)
+def test_save_refuses_a_cell_that_is_no_part_of_a_module(
+    project: Path, caplog: pytest.LogCaptureFixture, cell: str
+) -> None:
+    save(project / "nbs/00_data.ipynb", "#| default_exp data", cell)
+    assert not (project / "rentals/data.py").exists()
+    assert "00_data.ipynb exports a cell that is no part of a module" in caplog.text
+
+
+def test_save_refuses_a_module_of_two_notebooks(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(project / "nbs/00_data.ipynb", "#| default_exp data", "#| export\nrows = 1")
+    save(project / "nbs/01_copy.ipynb", "#|default_exp data", "#| export\nrows = 2")
+    assert "rows = 1" in (project / "rentals/data.py").read_text()
+    assert "00_data.ipynb and 01_copy.ipynb export the same module, data" in caplog.text
+
+
+def test_save_refuses_an_export_without_a_module(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(project / "nbs/00_data.ipynb", "#| export\nrows = 1")
+    assert "does not say where to: write `#| default_exp name`" in caplog.text
+
+
+def test_nbdev_export_refuses_the_same(project: Path) -> None:
+    with (project / "pyproject.toml").open("a") as settings:
+        settings.write('export_procs = ["daybook.jupyter:ExportCheck"]\n')
+    for name in ("00_first", "01_second"):
+        notebook = new_notebook(cells=[new_code_cell("#| default_exp both"), new_code_cell("#| export\nrows = 1")])
+        nbformat.write(notebook, project / f"nbs/{name}.ipynb")
+    code = "from nbdev.doclinks import nbdev_export; nbdev_export.__wrapped__()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
+    assert done.returncode and not (project / "rentals/both.py").exists()
+    assert "00_first.ipynb and 01_second.ipynb export the same module" in done.stderr
 
 
 def test_save_of_other_files_does_nothing(project: Path) -> None:

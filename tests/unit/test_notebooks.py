@@ -67,15 +67,15 @@ def test_inputs_sha256_changes_with_all_that_counts(probe: Probe) -> None:
     Path("data.csv").write_text("1")
     Path("folder").mkdir()
     Path("folder/part.csv").write_text("1")
-    parameters = {"source": "data.csv", "folder": "folder", "text": "x" * 2000, "n": 1}
-    seen = [inputs_sha256("a", "b", parameters, {})]
-    assert inputs_sha256("a", "b", parameters, {}) == seen[0]
+    parameters, files = {"source": "data.csv", "n": 1}, ["data.csv", "folder"]
+    seen = [inputs_sha256("a", "b", parameters, {}, files)]
+    assert inputs_sha256("a", "b", parameters, {}, files) == seen[0]
     Path("data.csv").write_text("2")
-    seen.append(inputs_sha256("a", "b", parameters, {}))
+    seen.append(inputs_sha256("a", "b", parameters, {}, files))
     Path("folder/part.csv").write_text("22")
-    seen.append(inputs_sha256("a", "b", parameters, {}))
-    seen += [inputs_sha256(*hashes, parameters, {}) for hashes in (("c", "b"), ("a", "c"))]
-    seen.append(inputs_sha256("a", "b", parameters | {"n": 2}, {}))
+    seen.append(inputs_sha256("a", "b", parameters, {}, files))
+    seen += [inputs_sha256(*hashes, parameters, {}, files) for hashes in (("c", "b"), ("a", "c"))]
+    seen.append(inputs_sha256("a", "b", parameters | {"n": 2}, {}, files))
     assert len(set(seen)) == len(seen)
 
 
@@ -83,9 +83,72 @@ def test_inputs_sha256_reads_a_file_once(probe: Probe) -> None:
     probe()
     Path("data.csv").write_text("1")
     contents: dict[str, str] = {}
-    before = inputs_sha256("a", "b", {"source": "data.csv"}, contents)
+    before = inputs_sha256("a", "b", {}, contents, ["data.csv"])
     Path("data.csv").write_text("2")
-    assert inputs_sha256("a", "b", {"source": "data.csv"}, contents) == before and list(contents) == ["data.csv"]
+    assert inputs_sha256("a", "b", {}, contents, ["data.csv"]) == before and list(contents) == ["data.csv"]
+
+
+def test_task_hashes_files_of_paths_and_of_nothing_else(probe: Probe) -> None:
+    name = probe(parameters='paths: list[Path] = [Path("a.csv")]\none: Path | None = None\ntext: str = "a.csv"')
+
+    def inputs(**args: str) -> str | None:
+        return Job.find(name).task(args).run.inputs_sha256
+
+    Path("a.csv").write_text("1")
+    Path("b.csv").write_text("1")
+    before = [inputs(), inputs(one="b.csv"), inputs(paths="b.csv", text="/"), inputs(paths="", text="x" * 500)]
+    Path("a.csv").write_text("2")
+    after = [inputs(), inputs(one="b.csv"), inputs(paths="b.csv", text="/"), inputs(paths="", text="x" * 500)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, False, True, True]
+    task = Job.find(name).task({"paths": "a.csv,b.csv", "one": "b.csv"})
+    assert task.args["paths"] == [Path("a.csv"), Path("b.csv")] and task.run.parameters["one"] == "b.csv"
+
+
+def test_notebooks_are_those_that_nbdev_exports(probe: Probe) -> None:
+    content = Path(f"nbs/01_{probe('1 + 1')}.ipynb").read_bytes()
+    for name in ("_old/01_probe", ".hidden/01_probe", "_01_probe", ".01_probe", "lab/02_other"):
+        Path(f"nbs/{name}.ipynb").parent.mkdir(exist_ok=True)
+        Path(f"nbs/{name}.ipynb").write_bytes(content)
+    Path("nbs/.#01_probe.ipynb").symlink_to("somebody@host.1234")
+    Path("nbs/03_gone.ipynb").symlink_to("there_is_none.ipynb")
+    assert list(notebooks()) == ["probe", "other"] and find_notebook("probe") == Path("nbs/01_probe.ipynb").resolve()
+
+
+def test_find_notebook_refuses_two_of_one_name(probe: Probe) -> None:
+    content = Path(f"nbs/01_{probe('1 + 1')}.ipynb").read_bytes()
+    Path("nbs/lab").mkdir()
+    Path("nbs/lab/probe.ipynb").write_bytes(content)
+    with pytest.raises(DaybookError, match="nbs/01_probe.ipynb and nbs/lab/probe.ipynb are both the job probe"):
+        find_notebook("probe")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda content: b"\xef\xbb\xbf" + content, "begins with a byte order mark"),
+        (lambda content: b"<<<<<<< HEAD\n" + content + b"=======\n>>>>>>> other\n", "has conflict markers of git"),
+        (lambda content: content[:50], "is no notebook: JSONDecodeError"),
+        (lambda content: b"[]", "is no notebook: TypeError"),
+    ],
+)
+def test_find_notebook_says_why_one_cannot_be_read(probe: Probe, change: Callable[[bytes], bytes], reason: str) -> None:
+    path = Path(f"nbs/01_{probe('1 + 1')}.ipynb")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DaybookError, match=f"nbs/01_probe.ipynb {reason}"):
+        find_notebook("probe")
+
+
+def test_parameters_of_may_be_enums_that_the_notebook_imports(
+    probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sizes_of_test.py").write_text("from enum import Enum\nSize = Enum('Size', {'small': 1, 'large': 2})\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    probe("%magic", "from sizes_of_test import Size", parameters="size: Size = Size.small\nmany: list[Size] = []")
+    for text in ("large", "2"):
+        task = Job.find("probe").task({"size": text})
+        assert task.args["size"].name == "large" and task.run.parameters == {"size": 2, "many": []}
+    with pytest.raises(DaybookError, match="size=huge"):
+        Job.find("probe").task({"size": "huge"})
 
 
 def test_imports_are_read_from_code_cells() -> None:

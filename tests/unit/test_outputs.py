@@ -1,94 +1,137 @@
-"""What a cell prints and displays becomes outputs of its notebook."""
+"""What a cell prints and displays reaches the client, in order, whole, and in linear time."""
 
-import getpass
 import os
+import subprocess
 import sys
+import threading
 import time
+from typing import Any
 
 import pytest
-from nbformat.v4 import new_code_cell
 
-from daybook.outputs import Outputs, Stream, captured
+from daybook.outputs import Outputs, captured
+
+Messages = list[dict[str, Any]]
 
 
 @pytest.fixture
-def outputs() -> Outputs:
-    """Outputs of a new cell."""
-    outputs = Outputs()
-    outputs.begin(new_code_cell())
+def messages() -> Messages:
+    """What the client of `outputs` receives."""
+    return []
+
+
+@pytest.fixture
+def outputs(messages: Messages) -> Outputs:
+    """Outputs of a cell that runs."""
+    outputs = Outputs(messages.append)
+    outputs.begin(outputs.msg("execute_request", {}))
     return outputs
 
 
-def texts(outputs: Outputs) -> list[tuple[str, str]]:
-    """The streams of the cell."""
-    outputs.end()
-    return [(output.name, output.text) for output in outputs.cell.outputs]
+def texts(messages: Messages) -> list[tuple[str, str]]:
+    """The streams, in order."""
+    contents = [message["content"] for message in messages if message["msg_type"] == "stream"]
+    return [(content["name"], content["text"]) for content in contents]
 
 
-def display(outputs: Outputs, kind: str, text: str, name: str | None = None) -> None:
+def display(outputs: Outputs, text: str) -> None:
     """Publish a display."""
-    transient = {"display_id": name} if name else {}
-    outputs.send(None, kind, {"data": {"text/plain": text}, "metadata": {}, "transient": transient})
+    parent = {"header": {"msg_id": outputs.request}}
+    outputs.send(None, "display_data", {"data": {"text/plain": text}, "metadata": {}}, parent)
 
 
-def test_streams_join_unless_something_is_displayed(outputs: Outputs) -> None:
+def test_streams_join_unless_something_is_displayed(outputs: Outputs, messages: Messages) -> None:
     for name, text in (("stdout", "1"), ("stderr", "2"), ("stdout", "3")):
-        outputs.write(name, text)
-    assert texts(outputs) == [("stdout", "13"), ("stderr", "2")]
-    display(outputs, "display_data", "a plot")
-    outputs.write("stdout", "4")
+        outputs.texts.add(name, text)
+    display(outputs, "a plot")
+    outputs.texts.add("stdout", "4")
     outputs.end()
-    assert [output.get("text") for output in outputs.cell.outputs] == ["13", "2", None, "4"]
+    assert texts(messages) == [("stdout", "13"), ("stderr", "2"), ("stdout", "4")]
+    assert [message["msg_type"] for message in messages] == ["stream", "stream", "display_data", "stream"]
 
 
-def test_displays_are_updated_from_other_cells(outputs: Outputs) -> None:
-    first = outputs.cell
-    display(outputs, "display_data", "first", "plot")
-    outputs.begin(new_code_cell())
-    display(outputs, "update_display_data", "second", "plot")
-    display(outputs, "update_display_data", "third", "another")
-    assert first.outputs[0].data == {"text/plain": "second"} and outputs.cell.outputs == []
-
-
-@pytest.mark.parametrize("wait", [False, True])
-def test_clear_output_clears(outputs: Outputs, wait: bool) -> None:
-    outputs.write("stdout", "gone")
-    outputs.write("stdout", " too")
-    outputs.send(None, "clear_output", {"wait": wait})
-    assert len(outputs.cell.outputs) == int(wait)
-    outputs.write("stdout", "kept")
-    assert texts(outputs) == [("stdout", "kept")]
-
-
-def test_printing_takes_linear_time(outputs: Outputs) -> None:
-    def seconds(lines: int) -> float:
-        outputs.begin(new_code_cell())
-        stream, began = Stream("stdout", outputs, 1), time.perf_counter()
-        for number in range(lines):
-            print("step", number, "of a long training", file=stream)
+def test_streams_alternate_as_far_as_they_are_flushed(outputs: Outputs, messages: Messages) -> None:
+    with captured(outputs):
+        print("1", end="", file=sys.stderr, flush=True)
+        print("2", end="")
+        print("3", end="", file=sys.stderr, flush=True)
+        print("4", end="", file=sys.stderr, flush=True)
         outputs.end()
-        assert outputs.cell.outputs[0].text.count("\n") == lines
+    assert texts(messages) == [("stderr", "134"), ("stdout", "2")]
+
+
+def test_printing_takes_linear_time(outputs: Outputs, messages: Messages) -> None:
+    def seconds(lines: int) -> float:
+        messages.clear()
+        began = time.perf_counter()
+        with captured(outputs):
+            for number in range(lines):
+                print("step", number, "of a long training", flush=number % 2 == 0)
+                print("careful", file=sys.stderr)
+            outputs.flush()
+        assert sum(text.count("\n") for _, text in texts(messages)) == 2 * lines
         return time.perf_counter() - began
 
     seconds(1000)
     assert seconds(16_000) < 10 * seconds(4_000)
 
 
-def test_captured_takes_what_programs_print(outputs: Outputs) -> None:
-    before = (sys.stdout, sys.stderr, getpass.getpass, input)
+def test_captured_takes_what_programs_print(outputs: Outputs, messages: Messages) -> None:
+    before = (sys.stdout, sys.stderr)
     with captured(outputs):
-        print("Python", flush=True)
+        print("Python")
         os.system("echo program; echo careful >&2; printf '\\377'")
-        for ask in (input, getpass.getpass):
-            with pytest.raises(NotImplementedError, match="make it a parameter"):
-                ask("name?")
-    assert texts(outputs) == [("stdout", "Python\nprogram\n\ufffd"), ("stderr", "careful\n")]
-    assert before == (sys.stdout, sys.stderr, getpass.getpass, input)
+        print("Python again")
+        subprocess.run(["echo", "into the file"], stdout=sys.stdout)
+        outputs.flush()
+    assert texts(messages) == [
+        ("stdout", "Python\nprogram\n\ufffdPython again\ninto the file\n"),
+        ("stderr", "careful\n"),
+    ]
+    assert before == (sys.stdout, sys.stderr)
 
 
-def test_captured_gives_streams_back_after_an_error(outputs: Outputs) -> None:
+def test_captured_takes_what_threads_and_forked_processes_print(outputs: Outputs, messages: Messages) -> None:
+    with captured(outputs):
+        thread = threading.Thread(target=print, args=("from a thread",))
+        thread.start()
+        thread.join()
+        child = os.fork()
+        if child == 0:
+            print("from a child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        outputs.flush()
+    assert texts(messages) == [("stdout", "from a thread\nfrom a child\n")]
+
+
+def test_captured_gives_streams_back_after_an_error(outputs: Outputs, messages: Messages) -> None:
     before = sys.stdout
     with pytest.raises(ValueError, match="late"), captured(outputs):
         print("so far")
+        outputs.flush()
         raise ValueError("late")
-    assert sys.stdout is before and texts(outputs) == [("stdout", "so far\n")]
+    assert sys.stdout is before and texts(messages) == [("stdout", "so far\n")]
+
+
+def test_outputs_replace_what_is_no_unicode(outputs: Outputs, messages: Messages) -> None:
+    for text in ("caf\udce9", "\ud800"):
+        outputs.texts.add("stdout", text)
+        outputs.flush()
+    assert [text for _, text in texts(messages)] == ["caf\ufffd", "?"]
+
+
+def test_outputs_drop_what_belongs_to_another_cell(outputs: Outputs, messages: Messages) -> None:
+    outputs.send(None, "display_data", {"data": {}}, {"header": {"msg_id": "of another cell"}})
+    outputs.end()
+    assert messages == []
+
+
+def test_stream_looks_like_that_of_a_kernel(outputs: Outputs) -> None:
+    with captured(outputs):
+        stream = sys.stdout
+    facts = [type(stream).__name__, stream.encoding, stream.isatty(), stream.writable(), stream.name, stream.closed]
+    assert facts == ["OutStream", "UTF-8", False, True, "stdout", False]
+    assert not hasattr(stream, "buffer") and stream.fileno() == 1
+    with pytest.raises(TypeError, match="must be str"):
+        stream.write(b"bytes")

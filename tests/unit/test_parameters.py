@@ -1,7 +1,9 @@
 """A parameters cell as a model, and what texts and values become in it."""
 
 import json
-from datetime import date
+import math
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +74,7 @@ def test_parse_reads_none_where_it_is_allowed(text: str) -> None:
         ({"kind": "z"}, "kind=z: input should be 'x' or 'y'"),
         ({"cuont": "3"}, "no parameter cuont: did you mean count?"),
         ({"kind": "z", "cuont": "3"}, "kind=z"),
+        ({"text": "caf\udce9.csv"}, "parameter text: its text is no UTF-8"),
     ],
 )
 def test_parse_refuses_in_one_sentence(args: dict[str, Any], hint: str) -> None:
@@ -92,6 +95,34 @@ def test_parse_finds_literals_that_are_no_texts() -> None:
     assert given_args(parse(model, {"depth": "2", "mode": "5"})) == {"depth": 2, "mode": 5}
     with pytest.raises(DaybookError, match="depth=4: input should be 1, 2 or 3"):
         parse(model, {"depth": "4"})
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "value"),
+    [
+        ("a: Literal[1, 2, 3] = 1", "2", 2),
+        ("a: Literal[0.5, 'auto'] = 'auto'", "0.5", 0.5),
+        ("a: int | None = None", "3", 3),
+        ("a: Optional[float] = None", "1e-3", 1e-3),
+        ("a: int | float = 1", "2", 2),
+        ("a: list[float] = []", "1,2.5", [1.0, 2.5]),
+        ("a: list[int] | None = None", "1,2", [1, 2]),
+        ("a: datetime.date = datetime.date(2024, 1, 1)", "2024-02-29", date(2024, 2, 29)),
+        ("a: datetime.datetime | None = None", "2024-02-29T12:00", datetime(2024, 2, 29, 12)),
+        ("a: datetime | None = None", "2024-02-29", datetime(2024, 2, 29)),
+        ("a: typing.Literal[True, 5] = 5", "True", True),
+        ("a: Path = Path('x')", "data/a.csv", Path("data/a.csv")),
+        ("a: pathlib.Path | None = None", "a.csv", Path("a.csv")),
+        ("a: list[Path] = [Path('x')]", "a.csv,b.csv", [Path("a.csv"), Path("b.csv")]),
+        ("a: float = 1.0", "nan", "nan"),
+        ("a: float = 1.0", "-inf", -math.inf),
+    ],
+)
+def test_parse_reads_every_type_that_an_annotation_names(line: str, text: str, value: Any) -> None:
+    parsed = parse(model_of(line), {"a": text})
+    assert repr(parsed.a) == (value if value == "nan" else repr(value))
+    shown = json.dumps(all_values(parsed), allow_nan=False)
+    assert parse(model_of(line), json.loads(shown)).a == parsed.a or value == "nan"
 
 
 @pytest.mark.parametrize(

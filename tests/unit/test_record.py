@@ -1,10 +1,21 @@
 """What a log entry is made of: bodies, ids, samples."""
 
 import json
+import os
 
 import pytest
 
-from daybook.record import Body, as_json, is_sampled, now, printable, record, request_id_of, with_request_id
+from daybook.record import (
+    Body,
+    as_json,
+    is_sampled,
+    now,
+    origin_json,
+    printable,
+    record,
+    request_id_of,
+    with_request_id,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +84,28 @@ def test_printable_is_short_and_can_be_written() -> None:
 
 
 def test_record_is_a_line_with_the_bodies_as_they_are() -> None:
-    line = record({"v": 1, "ts": now()}, b'{"temp": 0.30}', b"null")
+    line = record("r1", now(), "/predict", 200, 2.5, origin_json("m:v1", None, 1.0), b'{"temp": 0.30}', b"null")
     assert line.endswith(b',"in":{"temp": 0.30},"out":null}\n') and line.count(b"\n") == 1
-    assert list(json.loads(line)) == ["v", "ts", "in", "out"]
+    names = ["v", "id", "ts", "route", "status", "ms", "model", "bento", "rate", "in", "out"]
+    assert list(json.loads(line)) == names
     assert len(now()) == len("2024-01-01T00:00:00.000000Z") and now().endswith("Z")
+
+
+@pytest.mark.parametrize("text", ['"', "\\", '\\"', "</", "a" * 128, "{}", "%b%d", "\x7f"])
+def test_record_can_be_read_whatever_its_fields_are(text: str) -> None:
+    entry = json.loads(record(text, now(), f"/{text}", 404, 0.0, origin_json(text, text, 0.5, text), b"null", b"null"))
+    assert [entry[name] for name in ("id", "route", "model", "bento", "key")] == [text, f"/{text}", text, text, text]
+
+
+def test_new_ids_are_all_different_also_after_a_fork() -> None:
+    request_id_of(b"")
+    read, write = os.pipe()
+    if not (child := os.fork()):
+        os.write(write, request_id_of(b"").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    ids = [request_id_of(b"") for _ in range(1000)]
+    assert len({*ids, os.read(read, 100).decode()}) == 1001
+    assert {len(each) for each in ids} == {32} and all(int(each, 16) >= 0 for each in ids)
+    os.close(read)
+    os.close(write)

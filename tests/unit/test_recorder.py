@@ -231,6 +231,7 @@ def test_recorder_says_once_that_the_log_fails_and_recovers(
     assert statuses("/double") == {200}
     assert [record.levelname for record in caplog.records if record.name == "iolog"] == ["ERROR", "WARNING"]
     assert "100 requests are not logged" in caplog.text
+    recorder.log.count()
     assert [recorder.log.counters[name]._value.get() for name in ("written", "failed")] == [50, 100]
     assert len(lines(recorder)) == 50
 

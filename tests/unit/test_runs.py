@@ -1,6 +1,7 @@
 """What run.json says, what a notebook hands over, and how runs are found."""
 
 import json
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -78,6 +79,18 @@ def test_run_is_read_as_it_was_written() -> None:
     assert Run.from_json(RUN.to_json()) == RUN
     assert json.loads(RUN.to_json())["daybook"] == version()
     assert RUN.path == f"train/{RUN.id}" and len(RUN.id) == 24
+
+
+def test_run_is_json_without_nan(outputs: list[dict]) -> None:
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    record(figure=math.nan, other=-math.inf)
+    run = replace(RUN, **recorded([{"outputs": outputs}]))
+    assert json.loads(run.to_json(), parse_constant=refuse)["metrics"] == {"figure": None, "other": None}
+    assert math.isnan(Run.from_json(run.to_json()).metrics["figure"])
+    outputs[0]["data"]["application/vnd.daybook.record+json"]["metrics"] = [["figure", "nan"]]  # as a kernel writes it
+    assert math.isnan(recorded([{"outputs": outputs}])["metrics"]["figure"])
 
 
 def test_run_of_daybook_0_2_is_read() -> None:
@@ -167,6 +180,12 @@ def test_all_runs_are_sorted(folder: Folder, capsys: pytest.CaptureFixture) -> N
     assert latest("train").start[-1] == "3"
     with pytest.raises(DaybookError, match="no run of backtest yet: `daybook run backtest` makes one"):
         latest("backtest")
+
+
+def test_all_runs_are_found_in_a_folder_with_brackets(tmp_path: Path) -> None:
+    folder = Folder.at(tmp_path / "work [v2]")
+    folder.put(f"{RUN.path}/run.json", RUN.to_json())
+    assert [run.id for run in all_runs(folder)] == [RUN.id]
 
 
 def test_find_run_takes_any_part_that_is_clear(folder: Folder) -> None:

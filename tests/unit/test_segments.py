@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from itertools import count
@@ -66,12 +67,44 @@ def test_writer_closes_what_is_old_though_nothing_is_written(tmp_path: Path) -> 
     assert suffixes(tmp_path) == [".jsonl"]
 
 
-def test_writer_writes_again_what_was_deleted_with_its_file(tmp_path: Path) -> None:
-    writer = SegmentWriter(tmp_path)
-    writer.write(b"1\n", DAY)
+@pytest.mark.parametrize("how", ["second", "size", "close", "at once"])
+def test_writer_writes_again_what_was_deleted_with_its_file(tmp_path: Path, how: str) -> None:
+    writer = SegmentWriter(tmp_path, syncs=how == "at once")
+    writer.write(b"1\n", DAY)  # the first line is checked
     writer.segment.path.unlink()
     writer.write(b"2\n", DAY)
-    assert contents(tmp_path) == [b"2\n"]
+    assert contents(tmp_path) == ([b"2\n"] if how == "at once" else [])
+    if how == "second":
+        writer.next_check = 0
+    if how == "size":
+        writer.max_unchecked = 3
+    writer.close() if how == "close" else writer.write(b"3\n", DAY)
+    assert contents(tmp_path) == [b"2\n" if how == "close" else b"2\n3\n"]
+    writer.close()
+    assert suffixes(tmp_path) == [".jsonl"] and writer.unchecked == []
+
+
+def test_writer_writes_each_line_once_whatever_it_checks(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path)
+    writer.max_unchecked, writer.max_bytes = 50, 100
+    lines = [b"%d\n" % number for number in range(500)]
+    for number, line in enumerate(lines):
+        writer.next_check = 0 if number % 7 == 0 else writer.next_check
+        writer.write(line, DAY if number % 90 else "2012-01-02")
+    writer.close()
+    assert sorted(b"".join(contents(tmp_path)).splitlines(keepends=True)) == sorted(lines)
+
+
+def test_writer_says_how_many_lines_are_lost_with_a_folder_that_cannot_be_made_again(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "log")
+    for number in range(4):
+        writer.write(b"%d\n" % number, DAY)
+    shutil.rmtree(tmp_path / "log")
+    (tmp_path / "log").write_text("a file where the folder was")
+    writer.next_check = 0
+    with pytest.raises(OSError):
+        writer.write(b"4\n", DAY)
+    assert (writer.lost, writer.unchecked) == (4, []), "all but the first, which had been checked"
 
 
 def test_writer_leaves_no_part_of_a_line_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,15 +1,20 @@
 """What a service is started with, where it logs, and what it does not print."""
 
+import asyncio
 import logging
 import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from bentoml.exceptions import BentoMLException
+from test_serving import ROWS, clear_metrics, entries, service_of, tag
 
 from daybook import example, serving
 from daybook.project import DaybookError
+
+__all__ = ["tag"]  # the fixture
 
 
 @pytest.mark.parametrize(
@@ -66,3 +71,21 @@ def test_refused_requests_leave_no_traceback() -> None:
         example.Row(day="soon", hour=1)
     assert not serving.is_no_refusal(message(refusal.value))
     assert all(serving.is_no_refusal(message(error)) for error in (None, other.value, DaybookError("a fault")))
+
+
+def test_service_logs_what_bentoml_refuses(tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """Of requests that are more at once than `traffic` lets in."""
+    monkeypatch.setenv("IOLOG_DIR", str(tmp_path))
+    monkeypatch.setattr(serving, "options", lambda: {"traffic": {"max_concurrency": 1}})
+    service = service_of(serving.champion(example.contract))
+    clear_metrics()
+
+    async def responses() -> list[httpx.Response]:
+        app = service.to_asgi()
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
+        async with app.router.lifespan_context(app), client:
+            return await asyncio.gather(*(client.post("/predict", json={"rows": ROWS}) for _ in range(5)))
+
+    statuses = sorted(response.status_code for response in asyncio.run(responses()))
+    assert statuses[0] == 200 and statuses[-1] == 429
+    assert sorted(entry["status"] for entry in entries(tmp_path)) == statuses

@@ -14,7 +14,8 @@ from daybook.notebooks import Task
 from daybook.project import DaybookError
 from daybook.runs import Run, open_runs
 from daybook.sweep import Sweep, ranked, sweep
-from daybook.sweep_report import _positions, sweep_picture, sweep_report, telling_metrics
+from daybook.sweep_pictures import _positions, sweep_picture
+from daybook.sweep_report import sweep_report, telling_metrics
 
 Probe = Callable[..., str]
 EXAMPLE = Run("0" * 24, "probe", "nbs/01_probe.ipynb", {"number": 1}, "done", "2024-01-01", seconds=1.0)
@@ -57,7 +58,7 @@ def test_sweep_runs_processes(probe: Probe) -> None:
 
 def test_sweep_continues_where_it_stopped(probe: Probe, quick: list[Task]) -> None:
     Path("data.csv").write_text("1")
-    parameters = "number: int = 1\nsource: str = 'data.csv'"
+    parameters = "number: int = 1\nsource: Path = Path('data.csv')"
     probe(parameters=parameters)
 
     def reused(**options: Any) -> int:
@@ -122,10 +123,10 @@ def test_ranked_puts_the_best_first_and_the_failed_last() -> None:
 def test_sweep_ranks_by_the_first_metric_or_by_the_given(probe: Probe, quick: list[Task]) -> None:
     best = [
         sweep(probe(), {"number": "2,1,3"}, **options).runs[0].parameters["number"]
-        for options in ({}, {"maximize": True})
+        for options in ({}, {"maximize": "twice"})
     ]
     assert best == [1, 3]
-    assert sweep("probe", {"number": "2,1"}, metric="thrice").metric == "thrice"
+    assert sweep("probe", {"number": "2,1"}, minimize="thrice").metric == "thrice"
 
 
 def report_of(*parameters: dict, **changes: Any) -> tuple[Sweep, str]:

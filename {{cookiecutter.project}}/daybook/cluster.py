@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['connect', 'run_on_cluster']
 
-# %% ../../nbs/39_cluster.ipynb #be99f374
+# %% ../../nbs/39_cluster.ipynb #28a442b8
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,9 @@ def connect(scheduler: str) -> "Client":
     except (OSError, ValueError) as error:
         raise DaybookError(f"no Dask scheduler responds at {scheduler}: {error}") from None
 
-# %% ../../nbs/39_cluster.ipynb #b1bd48a2
+# %% ../../nbs/39_cluster.ipynb #1ee18a6e
 def run_on_cluster(
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],  # an iterator is asked for the next task when a worker is free
     folder: Folder,
     time_limit: float | None,  # seconds, of each run
     scheduler: str,  # its address
@@ -94,13 +95,21 @@ def run_on_cluster(
 
         stop = runs.new_id(datetime.now(UTC))
         stopped = Event(stop, client=client)
-        futures = {}
-        try:
-            for task in map(started, tasks):
+        todo, futures, ended = iter(tasks), {}, as_completed([], loop=client.loop)
+
+        def submit() -> None:
+            "Give the cluster all tasks of a list, or as many of an iterator as it has threads."
+            free = len(tasks) if isinstance(tasks, Sequence) else max(sum(client.nthreads().values()), 1) - len(futures)
+            for task in map(started, islice(todo, max(free, 0))):
                 future = client.submit(_run_on_worker, task, time_limit, stop, key=task.run.id, pure=False)
                 futures[future] = task.run
-            for future in as_completed(futures, loop=client.loop):
-                yield _keep(future, futures[future], folder)
+                ended.add(future)
+
+        try:
+            submit()
+            for future in ended:
+                yield _keep(future, futures.pop(future), folder)
+                submit()
         finally:
             stopped.set()
             client.cancel(list(futures))

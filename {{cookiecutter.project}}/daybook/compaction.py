@@ -5,24 +5,29 @@
 # %% auto #0
 __all__ = ['WORKERS', 'Compaction', 'put_table', 'compact']
 
-# %% ../../nbs/15_compaction.ipynb #ffb45773
+# %% ../../nbs/15_compaction.ipynb #94e2ed6b
 import contextlib
 import os
+import re
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .bulk import unfold_segment
 from .contract import Contract
 from .entries import RowReaders, raw_segments, read_segment
 from .files import Folder
+from .merging import is_replaced, merge_days
 from .segments import close_orphans
+from .shipping import is_elsewhere, read_shipped, shipped_segments
+from .tables import parquet_bytes
 
-# %% ../../nbs/15_compaction.ipynb #d806c021
+# %% ../../nbs/15_compaction.ipynb #19b84b1a
 @dataclass
 class Compaction:
     "What a compaction has done, as counts."
@@ -32,55 +37,63 @@ class Compaction:
     predictions: int = 0
     actuals: int = 0
     quarantined: int = 0  # lines that are no log entries; they are under `quarantine/`
+    merged: int = 0  # small files of finished days that have become a few
     deleted: int = 0  # archived segments that were older than `keep_days`
-
-
-def _with_dictionary(schema: pa.Schema) -> list[str]:
-    "The columns that have few values."
-    kinds = (pa.types.is_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_date)
-    columns = (field.name for field in schema if any(is_kind(field.type) for is_kind in kinds))
-    return [name for name in columns if name not in ("prediction_id", "request_id")]
-
-
-def _parquet(table: pa.Table) -> bytes:
-    "A table as the bytes of a Parquet file."
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=_with_dictionary(table.schema))
-    return sink.getvalue().to_pybytes()
 
 
 def put_table(store: Folder, path: str, table: pa.Table) -> None:
     "Write a table into a store, in one step."
-    store.put(path, _parquet(table))
+    store.put(path, parquet_bytes(table))
 
-# %% ../../nbs/15_compaction.ipynb #d397666d
-def _compact_segment(segment: Path, store: Folder, readers: RowReaders) -> Compaction:
-    "Move the entries of a segment into the tables."
-    content, result = read_segment(segment), Compaction()
+# %% ../../nbs/15_compaction.ipynb #39917070
+def _compact_segment(
+    path: str,  # dt=<day>/<segment>.jsonl
+    content: bytes,
+    move: Callable[[], None],  # moves the segment into the archive
+    store: Folder,
+    readers: RowReaders,
+) -> Compaction:
+    "Write the entries of a segment into the tables, and archive it."
+    result = Compaction()
     if not content:
         return result  # another compaction was faster
-    tables, rest = unfold_segment(content, segment.stem, readers)
-    for path, table in tables.items():
-        put_table(store, path, table)
-        name = path.partition("/")[0]
+    tables, rest = unfold_segment(content, path.partition("/")[2].removesuffix(".jsonl"), readers)
+    for file, table in tables.items():
+        if not is_replaced(file, store):  # by a merged file, while this segment was away
+            put_table(store, file, table)
+        name = file.partition("/")[0]
         setattr(result, name, getattr(result, name) + table.num_rows)
-    path = f"{segment.parent.name}/{segment.name}"
     if rest:
         store.put(f"quarantine/{path}", b"".join(rest))
     with contextlib.suppress(FileNotFoundError):  # another compaction was faster
-        store.take(f"archive/{path}", segment)
+        move()
     result.segments, result.quarantined = 1, len(rest)
     return result
 
-# %% ../../nbs/15_compaction.ipynb #8597ab43
+# %% ../../nbs/15_compaction.ipynb #1b22173d
+def _compact_own(segment: Path, store: Folder, readers: RowReaders) -> Compaction:
+    "Move a segment of the log's folder into the tables."
+    path = f"{segment.parent.name}/{segment.name}"
+    return _compact_segment(path, read_segment(segment), lambda: store.take(f"archive/{path}", segment), store, readers)
+
+
+def _compact_shipped(path: str, store: Folder, readers: RowReaders) -> Compaction:
+    "Move a segment of the store into the tables."
+    raw, archived = f"raw/{path}", f"archive/{path}"
+    content = read_shipped(store, path)
+    if store.size(archived) == len(content) > 0:
+        with contextlib.suppress(FileNotFoundError):  # another compaction was faster
+            store.delete(raw)
+        return Compaction()
+    return _compact_segment(path, content, lambda: store.move(raw, archived), store, readers)
+
+# %% ../../nbs/15_compaction.ipynb #427691d0
 WORKERS = min(2, os.cpu_count() or 1)  # each holds a segment and its tables
 
 
 def _put_contracts(folder: Path, store: Folder) -> None:
     "Copy the contracts of all models into the store, if it is not the log's own folder."
-    if store.is_local and Path(store.root).resolve() == folder.resolve():
-        return
-    for path in sorted(folder.glob("contracts/*/*.json")):
+    for path in sorted(folder.glob("contracts/*/*.json")) if is_elsewhere(store, folder) else ():
         store.put(path.relative_to(folder).as_posix(), path.read_bytes())
 
 
@@ -93,15 +106,32 @@ def _delete_archived(store: Folder, keep_days: int) -> int:  # how many
     return len(paths)
 
 
+_draft = re.compile(r"\..+\.[0-9a-f]{8}")
+
+
+def _remove_drafts(store: Folder) -> None:
+    "Remove drafts of files whose writer was killed."
+    for path in Path(store.root).rglob(".*") if store.is_local else ():
+        with contextlib.suppress(OSError):  # it has just become a file
+            if _draft.fullmatch(path.name) and time.time() - path.stat().st_mtime > 3600:
+                path.unlink()
+
+
 def compact(folder: Path, store: Folder, contract: Contract, keep_days: int | None = None) -> Compaction:
     "Move the entries of closed segments into tables; if the store fails, it raises an error and nothing is lost."
-    readers = RowReaders(folder, contract)
+    readers = RowReaders(folder, contract, store)
     close_orphans(folder)
     _put_contracts(folder, store)
     closed = [segment for segment in raw_segments(folder) if segment.suffix != ".open"]
     with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(pool.map(lambda segment: _compact_segment(segment, store, readers), closed))
+        results = list(pool.map(lambda segment: _compact_own(segment, store, readers), closed))
+        shipped = shipped_segments(store, folder)
+        results += pool.map(lambda path: _compact_shipped(path, store, readers), shipped)
     result = Compaction(**{name: sum(getattr(each, name) for each in results) for name in vars(Compaction())})
+    busy = {segment.parent.name for segment in raw_segments(folder)}
+    busy |= {path.partition("/")[0] for path in shipped_segments(store, folder)}
+    result.merged = merge_days(store, busy)
+    _remove_drafts(store)
     if keep_days is not None:
         result.deleted = _delete_archived(store, keep_days)
     return result

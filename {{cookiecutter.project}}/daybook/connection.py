@@ -16,14 +16,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from .limits import Limits, Watch, refusal
 
-# %% ../../nbs/12_connection.ipynb #65e6791e
+# %% ../../nbs/12_connection.ipynb #ded5efaa
 class Together:
     "A transport that writes the head of a response with the first part of its body, and nothing after its end."
 
-    __slots__ = ("transport", "head", "is_over", "is_closing")
+    __slots__ = ("transport", "cycle", "head", "is_over", "is_closing")
 
-    def __init__(self, transport: asyncio.Transport):
-        self.transport, self.head, self.is_over = transport, None, False
+    def __init__(self, transport: asyncio.Transport, cycle: RequestResponseCycle):
+        self.transport, self.cycle, self.head, self.is_over = transport, cycle, None, False
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
@@ -40,11 +40,12 @@ class Together:
             self.write(b"")
 
     def close(self) -> None:
-        "Write what is held back, and close."
+        "Write what is held back, and close; if it was an early response, the connection does that."
         self.flush()
-        self.transport.close()
+        if not (self.cycle.response_complete and self.cycle.more_body):
+            self.transport.close()
 
-# %% ../../nbs/12_connection.ipynb #d6606a72
+# %% ../../nbs/12_connection.ipynb #08278ee8
 class Ending(HttpToolsProtocol):
     "How a connection is ended from this side."
 
@@ -68,7 +69,7 @@ class Ending(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
         "Answer a request, and remember that it is the one."
-        self.answered, cycle.transport = cycle, Together(self.transport)
+        self.answered, cycle.transport = cycle, Together(self.transport, cycle)
         super()._start_asgi_task(cycle, app)
 
     @property

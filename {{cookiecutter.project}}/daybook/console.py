@@ -53,16 +53,19 @@ def path_shown(folder: Folder, path: str) -> str:
     "A relative path in the folder of runs, or a URL."
     return os.path.relpath(folder.url(path)) if folder.is_local else folder.url(path)
 
-# %% ../../nbs/43_console.ipynb #84e385b9
+# %% ../../nbs/43_console.ipynb #3f5a5e6b
 def failed_cell(folder: Folder, run: Run) -> str:
     "Source and error of the cell that ended a run."
     path = f"{run.path}/notebook.ipynb"
     cells = json.loads(folder.read(path))["cells"] if path in folder.list(run.path) else []
     for cell in cells:
-        for output in cell.get("outputs", ()):
-            if output["output_type"] == "error":
-                text = "".join(cell["source"]) + "\n\n" + "\n".join(output["traceback"][-3:])
-                return text if sys.stderr.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text)
+        outputs = cell.get("outputs", ())
+        texts = ["\n".join(output["traceback"][-3:]) for output in outputs if output["output_type"] == "error"]
+        if not texts and cell.get("metadata", {}).get("papermill", {}).get("exception"):
+            texts = ["".join(output["text"])[-1500:] for output in outputs if output.get("name") == "stderr"]
+        if texts:
+            text = "".join(cell["source"]) + "\n\n" + texts[0]
+            return text if sys.stderr.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text)
     return ""
 
 # %% ../../nbs/43_console.ipynb #ca162863
@@ -123,7 +126,7 @@ def sweep_progress(name: str, workers: int | None) -> Iterator[Callable[[Run | N
         task = bar.add_task(name, total=None, running=0, **counts)
         yield on_progress
 
-# %% ../../nbs/43_console.ipynb #d0ec695a
+# %% ../../nbs/43_console.ipynb #e1737ec9
 def _sweep_rows(sweep: Sweep, metrics: Sequence[str]) -> list[list[Any]]:
     "The rows of a sweep's table."
     rows = []
@@ -148,12 +151,11 @@ def _print_failures(sweep: Sweep) -> None:
 
 def print_sweep(sweep: Sweep, folder: Folder) -> None:
     "Print the result of a sweep, the best run first."
-    from daybook.sweep_report import telling_metrics
+    from daybook.sweep_report import order_of, telling_metrics
 
     metrics = telling_metrics(sweep, sweep.runs)[:4]
     rows = _sweep_rows(sweep, metrics)
-    which = "highest" if sweep.maximize else "lowest"
-    title = f"the {which} {sweep.metric} first" if sweep.metric else ""
+    title = order_of(sweep)
     print_table(["", *sweep.axes, *metrics, "seconds", "run"], rows[:30], title)
     if len(rows) > 30:
         print(f"… and {len(rows) - 30} more")

@@ -6,9 +6,9 @@
 __all__ = ['Entry', 'Reader', 'read_entry', 'entry_reader', 'RowReaders', 'items', 'raw_segments', 'segment_name', 'read_segment',
            'read_lines', 'read_entries']
 
-# %% ../../nbs/14_entries.ipynb #fd898ac0
+# %% ../../nbs/14_entries.ipynb #d937e780
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -18,6 +18,8 @@ from typing_extensions import TypedDict
 
 from .columns import Columns, contract_columns, schema_columns
 from .contract import Contract
+from .files import Folder
+from .shipping import read_shipped, shipped_segments
 
 # %% ../../nbs/14_entries.ipynb #a29022a3
 _entry = {
@@ -59,12 +61,13 @@ def entry_reader(row: type | None = None) -> Reader:
 
 read_entry = entry_reader()
 
-# %% ../../nbs/14_entries.ipynb #4c08db8d
+# %% ../../nbs/14_entries.ipynb #ef139f15
 class RowReaders:
     "How the rows of each model are read."
 
-    def __init__(self, folder: Path, contract: Contract):
-        self.folder, self.contract = folder / "contracts", contract
+    def __init__(self, folder: Path, contract: Contract, store: Folder | None = None):
+        "`store` is asked for what is not in the log's folder."
+        self.places, self.contract = [Folder.at(folder), *([store] if store else [])], contract
         self.read_own = entry_reader(contract.Row)
         self.own_schema = json.loads(to_json(contract.schema))
         self.is_whole = all(field.log == "keep" for field in contract.fields.values())
@@ -78,12 +81,20 @@ class RowReaders:
 
     def _find(self, tag: str) -> tuple[Columns, Reader]:
         "Columns and reader of a model, by the schema in the log's folder."
-        own = self.folder / f"{tag.replace(':', '/')}.json"
-        files = [own] if own.exists() else sorted(own.parent.glob("*.json"))
-        schema = json.loads(files[-1].read_bytes()) if files else {}
+        schema = self._schema(tag.partition(":")[0], f"contracts/{tag.replace(':', '/')}.json")
         if schema == self.own_schema:
             return contract_columns(self.contract), self.read_own if self.is_whole else read_entry
         return schema_columns(schema), read_entry
+
+    def _schema(self, model: str, own: str) -> dict[str, Any]:
+        "A model's schema, or that of another version of it; empty if there is none."
+        for place in self.places:
+            if place.exists(own):
+                return json.loads(place.read(own))
+        for place in self.places:
+            if others := place.list(f"contracts/{model}"):
+                return json.loads(place.read(others[-1]))
+        return {}
 
 # %% ../../nbs/14_entries.ipynb #d4e86c2e
 def _object(body: Any) -> Mapping[str, Any]:
@@ -108,7 +119,7 @@ def items(entry: Entry) -> tuple[str, list[Any], list[Any]]:
         raise ValueError("predictions without rows")
     return ("actuals", actuals, []) if isinstance(actuals, list) else ("other", [], [])
 
-# %% ../../nbs/14_entries.ipynb #145398a1
+# %% ../../nbs/14_entries.ipynb #78b6e4b6
 def raw_segments(folder: Path) -> list[Path]:
     "The raw segments of a log, whether they are closed or not."
     return sorted(folder.glob("raw/dt=*/*.jsonl*"))
@@ -134,12 +145,23 @@ def read_lines(path: Path) -> list[bytes]:
     return read_segment(path).splitlines(keepends=True)
 
 
-def read_entries(folder: Path) -> Iterator[Entry]:
-    "All log entries that are not compacted yet; other lines are left out."
+def _entries_in(lines: Iterable[bytes]) -> Iterator[Entry]:
+    "Log entries as they were written; other lines are left out."
+    for line in lines:
+        try:
+            read_entry(line)
+        except ValueError:
+            continue
+        yield from_json(line)
+
+
+def read_entries(folder: Path, store: Folder) -> Iterator[Entry]:
+    "All log entries that are not compacted yet, in the log's folder or shipped into its store."
+    seen = set()
     for path in raw_segments(folder):
-        for line in read_lines(path):
-            try:
-                read_entry(line)
-            except ValueError:
-                continue
-            yield from_json(line)
+        if lines := read_lines(path):
+            seen.add(f"{path.parent.name}/{segment_name(path)}.jsonl")
+            yield from _entries_in(lines)
+    for shipped in shipped_segments(store, folder):
+        if shipped not in seen:
+            yield from _entries_in(read_shipped(store, shipped).splitlines(keepends=True))

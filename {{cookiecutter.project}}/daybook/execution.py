@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['kill', 'secrets_of', 'finish', 'execute_task']
 
-# %% ../../nbs/36_execution.ipynb #a7abd0cc
+# %% ../../nbs/36_execution.ipynb #9d837f5f
 import atexit
 import contextlib
 import json
 import multiprocessing
 import os
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -65,11 +67,20 @@ def _kill_children() -> None:
     for process in psutil.Process().children():
         kill(process.pid)
 
-# %% ../../nbs/36_execution.ipynb #812a79bb
-def _end_with_parent() -> None:
+# %% ../../nbs/36_execution.ipynb #f72de755
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
     "End this process, and all that it started, as soon as its parent is gone."
-    multiprocessing.parent_process().join()
+    parent.join()
     kill(os.getpid())
+
+# %% ../../nbs/36_execution.ipynb #f17ffd34
+def _become_main() -> None:
+    "Make this process the first of a program, without a terminal."
+    current = multiprocessing.current_process()
+    current.name, current._identity, multiprocessing.process._parent_process = "MainProcess", (), None
+    multiprocessing.set_start_method(None, force=True)
+    if hasattr(os, "setsid"):
+        os.setsid()
 
 # %% ../../nbs/36_execution.ipynb #06f944e8
 def _passwords(value: Any) -> set[str]:
@@ -80,7 +91,7 @@ def _passwords(value: Any) -> set[str]:
     short = {form.format(text) for text in found if len(text) < 6 for form in (":{}@", "password={}")}
     return short | {spelling for text in found for spelling in (text, unquote(text)) if len(spelling) >= 6}
 
-# %% ../../nbs/36_execution.ipynb #3f592d28
+# %% ../../nbs/36_execution.ipynb #1c1cf936
 def secrets_of(task: Task) -> list[str]:
     "The texts to redact, the longest first."
     values: dict[str, Any] = {}
@@ -88,9 +99,11 @@ def secrets_of(task: Task) -> list[str]:
         fields = model_of(parameters_cell(task.notebook)).model_fields.items()
         values = {name: field.default for name, field in fields}
     defaults = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
-    texts = [*(defaults | task.secrets).values(), os.environ.get("DAYBOOK_ALERT_URL", "")]
+    names = ("DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+    texts = [*(defaults | task.secrets).values(), *(os.environ.get(name, "") for name in names)]
     parts = {part for text in texts for part in [text, *text.splitlines(), repr(text)[1:-1]] if len(part) >= 6}
-    parts |= _passwords([*values.values(), *task.args.values(), os.environ.get("DATABASE_URL")])
+    urls = [os.environ.get(name) for name in ("DATABASE_URL", "MLFLOW_TRACKING_URI")]
+    parts |= _passwords([*values.values(), *task.args.values(), *urls])
     return sorted(parts, key=len, reverse=True)
 
 # %% ../../nbs/36_execution.ipynb #70b92cfd
@@ -129,7 +142,7 @@ def _executed(task: Task, root: str, secrets: Sequence[str]) -> str | None:
         error = f"{type(failure).__name__}: {failure}".strip(": ")
     return redact(error, secrets)
 
-# %% ../../nbs/36_execution.ipynb #aec4935a
+# %% ../../nbs/36_execution.ipynb #d047ad32
 def _prepare(task: Task, folder: str) -> Run:
     "Make this process that of the run: its folder, its environment, its share of the cores."
     from daybook.engine import variable
@@ -145,18 +158,42 @@ def _prepare(task: Task, folder: str) -> Run:
     Path("notebook.ipynb").write_bytes(task.notebook)
     return run
 
+# %% ../../nbs/36_execution.ipynb #6b1b13ba
+_patience = 5.0  # seconds
 
+
+def _leave() -> None:
+    "End this process, and all that it started."
+
+    def end() -> None:
+        _kill_children()
+        os._exit(0)
+
+    timer = threading.Timer(_patience, end)
+    timer.daemon = True
+    timer.start()
+    for function in reversed(getattr(threading, "_threading_atexits", [])):
+        function()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    end()
+
+# %% ../../nbs/36_execution.ipynb #db6567f4
 def execute_task(
     task: Task,
     folder: str,  # of the run
     makes_report: bool = True,
+    temporary: str | None = None,  # folder for what Python and most libraries take for temporary files
 ) -> None:
     "Execute a run in this process, which does nothing else, and write its results into its folder."
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if temporary:
+        os.environ["TMPDIR"] = tempfile.tempdir = temporary
+    threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()
+    _become_main()
     root, began = str(project_root()), time.perf_counter()
     run = _prepare(task, folder)
     error = _executed(task, root, secrets_of(task))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     finish(run, Path(folder), time.perf_counter() - began, error, makes_report)
-    atexit._run_exitfuncs()
-    _kill_children()
+    _leave()

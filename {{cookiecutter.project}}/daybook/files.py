@@ -157,7 +157,7 @@ def _renamed(source: Path, target: Path) -> bool:
     sync(source.parent)
     return True
 
-# %% ../../nbs/01_files.ipynb #1102bb97
+# %% ../../nbs/01_files.ipynb #bb800c6c
 class Files(Location):
     "The files of a folder on any file system."
 
@@ -175,6 +175,13 @@ class Files(Location):
         with reachable(self):
             return self.fs.exists(f"{self.root}/{path}")
 
+    def size(self, path: str) -> int | None:
+        "How many bytes a file has; None if there is no such file."
+        self.fs.invalidate_cache()  # others write to it too
+        with reachable(self), contextlib.suppress(FileNotFoundError):
+            return self.fs.size(f"{self.root}/{path}")
+        return None
+
     def read(self, path: str) -> bytes:
         "A file's bytes."
         with reachable(self):
@@ -182,12 +189,18 @@ class Files(Location):
 
     def read_all(self, paths: Iterable[str]) -> dict[str, bytes]:
         "The bytes of many files, by path; files that have just been deleted are left out."
+        if self.is_local:  # fsspec would take a path with [ ] for a pattern
+            contents = {}
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):
+                    contents[path] = Path(self.root, path).read_bytes()
+            return contents
         names = [f"{self.root}/{path}" for path in paths]
         with reachable(self):
             contents = self.fs.cat(names, on_error="omit") if names else {}
         return {posixpath.relpath(path, self.root): content for path, content in contents.items()}
 
-# %% ../../nbs/01_files.ipynb #f96d4bb7
+# %% ../../nbs/01_files.ipynb #7ee272e8
 class Folder(Files):
     "A folder on any file system, with what is done with its files."
 
@@ -219,6 +232,15 @@ class Folder(Files):
             return
         self.put(path, source.read_bytes())
         source.unlink()
+
+    def move(self, path: str, target: str) -> None:
+        "Move a file within the folder; at any moment at least one of the two is whole."
+        source = f"{self.root}/{path}"
+        if self.is_local and _renamed(Path(source), Path(self.root, target)):
+            return
+        with reachable(self):
+            self.fs.copy(source, f"{self.root}/{target}")
+            self.fs.rm_file(source)
 
     def delete(self, path: str) -> None:
         "Remove a file, if it is there."

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['started', 'files_of', 'send', 'run_tasks', 'run', 'rerun', 'clean']
 
-# %% ../../nbs/38_jobs.ipynb #b404be47
+# %% ../../nbs/38_jobs.ipynb #d2ff4e91
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -24,7 +25,7 @@ from .parameters import SECRET, as_json, parse
 from .passwords import is_masked
 from .project import DaybookError
 from .runs import Run, all_runs, find_run, new_id, open_runs
-from .supervisor import start_server, supervise, warm_up  # noqa: F401
+from .supervisor import own_folder, start_server, supervise, warm_up  # noqa: F401
 
 # %% ../../nbs/38_jobs.ipynb #14df0eef
 def started(task: Task) -> Task:
@@ -46,7 +47,7 @@ def _open_folder(task: Task, folder: Folder) -> Task:
     folder.put(f"{task.run.path}/run.json", task.run.to_json())
     return task
 
-# %% ../../nbs/38_jobs.ipynb #27610505
+# %% ../../nbs/38_jobs.ipynb #7263ade7
 def files_of(folder: Path) -> dict[str, bytes]:
     "The files of a run, by the path in its folder."
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
@@ -63,33 +64,39 @@ def _run_here(task: Task, folder: Folder, *options: Any) -> Run:
     task = _open_folder(task, folder)
     if folder.is_local:
         return supervise(task, Path(folder.root, task.run.path), *options)
-    temporary = Path(tempfile.mkdtemp(prefix="daybook-"))
+    temporary = Path(tempfile.mkdtemp(dir=own_folder()))
     run = supervise(task, temporary, *options)
     try:
         send(run, files_of(temporary), folder)
     except Exception as error:
         url = folder.url(run.path)
-        raise DaybookError(f"{url} cannot be written, {error}: the files of the run are in {temporary}") from error
+        kept = shutil.move(temporary, tempfile.mkdtemp(prefix="daybook-"))
+        raise DaybookError(f"{url} cannot be written, {error}: the files of the run are in {kept}") from error
     shutil.rmtree(temporary)
     return run
 
-# %% ../../nbs/38_jobs.ipynb #df9117bf
-def _run_locally(tasks: Sequence[Task], folder: Folder, workers: int, time_limit: float | None) -> Iterator[Run]:
+# %% ../../nbs/38_jobs.ipynb #5201aa41
+def _run_locally(tasks: Iterable[Task], folder: Folder, workers: int, time_limit: float | None) -> Iterator[Run]:
     "Execute tasks on this machine."
     stopped = threading.Event()
     pool = ThreadPoolExecutor(workers)
-    options = time_limit, stopped.is_set, len(tasks) == 1
-    futures = [pool.submit(_run_here, task, folder, *options) for task in tasks]
+    count = len(tasks) if isinstance(tasks, Sequence) else None
+    options = time_limit, stopped.is_set, count == 1
+    todo = iter(tasks)
+    futures = {pool.submit(_run_here, task, folder, *options) for task in islice(todo, count or workers)}
     try:
-        for future in as_completed(futures):
-            yield future.result()
+        while futures:
+            ended, futures = wait(futures, return_when=FIRST_COMPLETED)
+            for future in ended:
+                yield future.result()
+                futures |= {pool.submit(_run_here, task, folder, *options) for task in islice(todo, 1)}
     finally:
         stopped.set()
         pool.shutdown(cancel_futures=True)
 
 
 def run_tasks(
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],  # an iterator is asked for the next task when a worker is free
     folder: Folder,
     workers: int = 1,
     time_limit: float | None = None,  # seconds, of each run

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-# %% ../../nbs/12_limits.ipynb #7814db95
+# %% ../../nbs/12_limits.ipynb #e1fdb074
 @dataclass(frozen=True)
 class Limits:
     "What a connection may take before the gate looks at it."
@@ -28,7 +28,7 @@ class Limits:
     body_seconds: float = 1  # that a stop leaves to a body which is still coming
     stop_seconds: float = 10  # and to a caller who has not taken all of its response
     linger: float = 1  # seconds in which a caller that is refused may read why
-    discarded: int = 2**20  # bytes that it may send meanwhile
+    discarded: int = 2**24  # bytes that it may send meanwhile; a body may have 10 MB
     websockets: bool = False  # whether a WebSocket is taken; it knows none of these limits
 
 # %% ../../nbs/12_limits.ipynb #d34c65cf

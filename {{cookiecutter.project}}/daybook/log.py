@@ -62,11 +62,11 @@ class Log:
     def __repr__(self) -> str:
         return f"Log({self.contract.name}: {self.folder})"
 
-# %% ../../nbs/16_log.ipynb #fda65103
+# %% ../../nbs/16_log.ipynb #d652f6f1
 @patch
 def records(self: Log) -> Iterator[dict[str, Any]]:
     "All log entries that are not compacted yet, as they were written."
-    return read_entries(self.folder)
+    return read_entries(self.folder, self.store)
 
 # %% ../../nbs/16_log.ipynb #58402e3b
 class LogSettings(EnvironmentSettings):

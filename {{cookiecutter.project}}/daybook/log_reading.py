@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Bound', 'raw_tables', 'read_table']
 
-# %% ../../nbs/15_log_reading.ipynb #8cf214a3
+# %% ../../nbs/15_log_reading.ipynb #c59c4a51
 from datetime import date
 from pathlib import Path
 
@@ -15,16 +15,10 @@ from .bulk import unfold_segment
 from .contract import Contract
 from .entries import RowReaders, raw_segments, read_segment, segment_name
 from .files import Folder
+from .merging import current_files
 from .relations import Relation, between, in_files, in_memory, no_rows, partition, put_together, rename
+from .shipping import read_shipped, shipped_segments
 from .sql import Instant, instant, literal, set_up
-
-# %% ../../nbs/15_log_reading.ipynb #086b00e0
-def raw_tables(folder: Path, contract: Contract) -> dict[str, pa.Table]:
-    "Tables of all raw segments of a log, by the path of the file that each will be."
-    readers, tables = RowReaders(folder, contract), {}
-    for path in raw_segments(folder):
-        tables |= unfold_segment(read_segment(path), segment_name(path), readers)[0]
-    return tables
 
 # %% ../../nbs/15_log_reading.ipynb #1d317c9a
 Bound = Instant | None
@@ -39,7 +33,20 @@ def _may_have(path: str, table: str, start: Bound, end: Bound, name: str) -> boo
     last = f"{instant(end):%Y-%m-%d}" if end is not None else "9999-99-99"
     return first <= folders["dt"] <= last and (not name or folders.get("model", name) == name)
 
-# %% ../../nbs/15_log_reading.ipynb #34bb975d
+# %% ../../nbs/15_log_reading.ipynb #822787c7
+def raw_tables(
+    folder: Path, store: Folder, contract: Contract, start: Bound = None, end: Bound = None
+) -> dict[str, pa.Table]:
+    "Tables of the raw segments of a log, by the path of the file that each will be."
+    readers, tables = RowReaders(folder, contract, store), {}
+    for path in raw_segments(folder):
+        tables |= unfold_segment(read_segment(path), segment_name(path), readers)[0]
+    for shipped in shipped_segments(store, folder):
+        if _may_have(f"requests/{shipped.removesuffix('.jsonl')}.parquet", "requests", start, end, ""):
+            tables |= unfold_segment(read_shipped(store, shipped), segment_name(Path(shipped)), readers)[0]
+    return tables
+
+# %% ../../nbs/15_log_reading.ipynb #c793b480
 def read_table(
     folder: Path,  # of the log
     store: Folder,  # of its tables
@@ -52,10 +59,11 @@ def read_table(
     "A table's files, and the entries that are in no file yet, as one relation."
     set_up()
     name, _, version = (model or "").partition(":")
-    raw = raw_tables(folder, contract)
+    raw = raw_tables(folder, store, contract, start, end)
     files = store.list(table)
-    paths = [path for path in files if _may_have(path, table, start, end, name)]
-    new = {path: raw[path] for path in sorted(raw.keys() - set(files)) if _may_have(path, table, start, end, name)}
+    new = {path for path in raw.keys() - set(files) if _may_have(path, table, start, end, name)}
+    paths, replaced = current_files([path for path in files if _may_have(path, table, start, end, name)], store, new)
+    new = {path: raw[path] for path in sorted(new - replaced)}
     parts = [in_files(paths, store)] if paths else []
     rows = put_together(parts + in_memory(new), no_rows(table, contract))
     rows = between(rows, "received" if table == "actuals" else "ts", start, end)

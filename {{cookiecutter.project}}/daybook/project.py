@@ -47,7 +47,7 @@ def package_folder() -> Path:
     except (OSError, ValueError, KeyError) as error:
         raise DaybookError(f"{file} must name the project's package as lib_path in [tool.nbdev]: {error}") from None
 
-# %% ../../nbs/00_project.ipynb #428c9919
+# %% ../../nbs/00_project.ipynb #67aaadcc
 def isolate(
     _cells: object = None,  # nbdev-test hands over the cells that it will run
 ) -> Path:
@@ -57,7 +57,9 @@ def isolate(
     champion = home / "champion.json"
     champion.write_text('{"model": null, "metrics": {}, "reason": "A test."}', encoding="utf-8")
     own = {"BENTOML_HOME": home, "CHAMPION_FILE": champion, "IOLOG_DIR": home / "iolog", "MODEL_STORE": home / "models"}
-    os.environ |= {name: str(path) for name, path in own.items()} | {"DAYBOOK_ALERT_URL": ""}
+    os.environ |= {name: str(path) for name, path in own.items()} | dict.fromkeys(
+        ("DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_URI"), ""
+    )
     if "bentoml" in sys.modules:
         from daybook.models import reset_store
 

@@ -6,28 +6,31 @@
 __all__ = ['request_id', 'logged_bodies', 'Exchange', 'response_messages', 'Relay', 'close_old_segments', 'run_until_shutdown',
            'Recorder']
 
-# %% ../../nbs/11_recorder.ipynb #0fa92b3b
+# %% ../../nbs/11_recorder.ipynb #12a2baf5
 import asyncio
 import time
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from pathlib import Path
 
+from pydantic_core import to_json
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .log_writer import LogWriter, RecorderSettings, can_write, logger
-from .record import Body, is_sampled, now, printable, record, request_id_of, with_request_id
+from .record import Body, is_sampled, now, origin_json, record, request_id_of, with_request_id
 from .redaction import Redaction
 from .segments import SegmentWriter, close_orphans
 
-# %% ../../nbs/11_recorder.ipynb #08478579
+# %% ../../nbs/11_recorder.ipynb #b927f9d2
 def _entry(body: Body, is_json: bool) -> tuple[bytes, int]:  # JSON on a single line; the full size, or 0
     "What is logged of a body."
-    content = body.content
-    if not (is_json and content) or len(content) != body.full_size or b"NaN" in content or b"Infinity" in content:
+    if not (is_json and body.size) or not body.is_whole or b"NaN" in body.content or b"Infinity" in body.content:
         return body.entry()
-    return bytes(content.replace(b"\n", b" ").replace(b"\r", b" ")), 0
+    content = bytes(body.content)
+    if b"\n" in content or b"\r" in content:
+        content = content.replace(b"\n", b" ").replace(b"\r", b" ")
+    return content, 0
 
 
 def logged_bodies(
@@ -41,9 +44,11 @@ def logged_bodies(
             cut_in = request.full_size
         if status >= 400:
             response_json = redaction.error(response.content)
+    if not (cut_in or cut_out):
+        return request_json, response_json, {}
     return request_json, response_json, {name: size for name, size in (("in", cut_in), ("out", cut_out)) if size}
 
-# %% ../../nbs/11_recorder.ipynb #e02be9a6
+# %% ../../nbs/11_recorder.ipynb #8caf6d57
 class Exchange:
     "What is known of one request and its response, and their log entry."
 
@@ -67,31 +72,19 @@ class Exchange:
             return True
         is_json = status == 200 and self.scope.get("daybook.is_json", False)
         request, response, cut = logged_bodies(self.request, self.response, status, recorder.redaction, is_json)
-        model, bento = recorder.answered_by()
-        head = {
-            "v": 1,
-            "id": self.id,
-            "ts": now(),
-            "route": printable(self.route),
-            "status": status,
-            "ms": round(1000 * (time.perf_counter() - self.start), 3),
-            "model": model,
-            "bento": bento,
-            "rate": rate,
-        }
-        if key := self.scope.get("daybook.key"):
-            head["key"] = key
+        origin = origin_json(*recorder.answered_by(), rate, self.scope.get("daybook.key"))
         if cut:
-            head["cut"] = cut
-        return await recorder.log.write(record(head, request, response), head["ts"][:10])
+            origin += b',"cut":' + to_json(cut)
+        ts, ms = now(), 1000 * (time.perf_counter() - self.start)
+        line = record(self.id, ts, self.route, status, ms, origin, request, response)
+        return await recorder.log.write(line, ts[:10])
 
-# %% ../../nbs/11_recorder.ipynb #dfcf5368
+# %% ../../nbs/11_recorder.ipynb #f4278567
 def response_messages(start: Message, body: bytes, more: bool, request_id: str) -> tuple[Message, Message]:
     "A response as it leaves; `more` says that the rest of the body follows."
-    headers = list(start.get("headers", ()))
+    headers = [pair for pair in start.get("headers", ()) if more or pair[0] != b"content-length"]
     if not more:
-        headers = [pair for pair in headers if pair[0] != b"content-length"]
-        headers.append((b"content-length", str(len(body)).encode()))
+        headers.append((b"content-length", b"%d" % len(body)))
     headers.append((b"x-request-id", request_id.encode()))
     return {**start, "headers": headers}, {"type": "http.response.body", "body": body, "more_body": more}
 
@@ -102,7 +95,7 @@ _json_header = [(b"content-type", b"application/json")]
 _failed = b'{"error": "the service failed; its log says why"}'
 _not_logged = b'{"error": "the request could not be logged, and so is not answered: try again later"}'
 
-# %% ../../nbs/11_recorder.ipynb #3a5bb9a9
+# %% ../../nbs/11_recorder.ipynb #760a3a30
 class Relay(Exchange):
     "Passes the messages of one exchange between a server and the application."
 
@@ -157,8 +150,9 @@ class Relay(Exchange):
         if not await self.log(start["status"]) and self.recorder.must_log(self.route):
             self.is_refused, more = True, False
             start, held = start | {"status": 503, "headers": _json_header}, with_request_id(_not_logged, self.id)
-        for message in response_messages(start, held, more, self.id):
-            await self.send_to_server(message)
+        first, second = response_messages(start, held, more, self.id)
+        await self.send_to_server(first)
+        await self.send_to_server(second)
 
 # %% ../../nbs/11_recorder.ipynb #71a6d081
 async def close_old_segments(segments: SegmentWriter) -> None:
@@ -177,7 +171,7 @@ async def run_until_shutdown(app: ASGIApp, segments: SegmentWriter, scope: Scope
         rotation.cancel()
         segments.close()
 
-# %% ../../nbs/11_recorder.ipynb #f59b6270
+# %% ../../nbs/11_recorder.ipynb #e77a9498
 _unready = JSONResponse({"error": "the log cannot be written, and what is not logged is not answered"}, 503)
 
 
@@ -201,9 +195,12 @@ class Recorder:
         self.redaction = redaction if redaction and redaction.is_needed else None
         contract = (lambda: (answered_by()[0], redaction.schema)) if redaction else None
         self.segments = SegmentWriter(folder(), contract, self.settings.sync)
+        self.segments.max_seconds = self.settings.segment_seconds
         if redaction:
             redaction.require_key()
-        self.log = LogWriter(self.segments)
+        if self.settings.on_error == "fail":
+            self.segments.check_seconds = 0
+        self.log = LogWriter(self.segments, self.settings.max_unshipped_mb)
         close_orphans(self.segments.folder)
         self.log.open()
 
@@ -215,7 +212,12 @@ class Recorder:
         "Pass on what is no request with input; log the rest."
         if scope["type"] == "lifespan":
             await run_until_shutdown(self.app, self.segments, scope, receive, send)
+            self.log.count()
         elif scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            if scope["path"] == "/metrics":
+                self.log.count()
+                if self.log.backlog:
+                    self.log.backlog.measure()
             is_unready = scope["path"] == self.readiness and self.settings.on_error == "fail"
             app = _unready if is_unready and not can_write(self.log) else self.app
             await app(scope, receive, send)

@@ -6,7 +6,7 @@
 __all__ = ['EngineName', 'record', 'recorded', 'record_of', 'run_id', 'run_folder', 'save_json', 'git_commit', 'notebook_sha256',
            'code_sha256', 'Run', 'new_id', 'current', 'open_runs', 'all_runs', 'latest', 'find_run']
 
-# %% ../../nbs/31_runs.ipynb #117a576e
+# %% ../../nbs/31_runs.ipynb #242fb399
 import hashlib
 import json
 import os
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from . import __file__ as library_file
 from .card import badges, card_html, card_text, check_verdict, sentences
 from .files import Folder
 from .project import DaybookError, package_folder, project_root
+from .values import json_text, numbers
 
 # %% ../../nbs/31_runs.ipynb #8afaaec4
 _mime = "application/vnd.daybook.record+json"
@@ -54,7 +55,7 @@ def record(
     entry = facts | {"metrics": list(metrics.items())}  # notebooks sort the keys of a mapping
     display({_mime: entry, "text/html": html, "text/plain": text}, raw=True)
 
-# %% ../../nbs/31_runs.ipynb #01f4069f
+# %% ../../nbs/31_runs.ipynb #428e957d
 def recorded(
     cells: Sequence[Mapping[str, Any]],  # of an executed notebook
 ) -> dict[str, Any]:  # what `Run` takes: verdict, summary, command, alert, model, data, metrics
@@ -62,7 +63,7 @@ def recorded(
     result = dict.fromkeys(("verdict", "summary", "command", "alert", "model", "data")) | {"metrics": {}}
     for cell in cells:
         for entry in filter(None, map(record_of, cell.get("outputs", ()))):
-            result |= dict(entry) | {"metrics": result["metrics"] | dict(entry.get("metrics", ()))}
+            result |= dict(entry) | {"metrics": result["metrics"] | numbers(entry.get("metrics", ()))}
             result["verdict"] = badges(result["verdict"] or "OK", result["alert"])[-1]
     return result
 
@@ -82,14 +83,13 @@ def run_folder() -> Path:
     "The folder of this run; outside a job, a temporary one."
     return Path(os.environ.get("DAYBOOK_RUN_FOLDER") or tempfile.mkdtemp(prefix="run-"))
 
-# %% ../../nbs/31_runs.ipynb #b9e5fc3f
+# %% ../../nbs/31_runs.ipynb #e189290e
 def save_json(
     name: str,  # of a file
     content: Mapping[str, Any],  # what JSON can hold
 ) -> None:
     "Put a JSON file into the folder of this run, beside `run.json`."
-    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
-    (run_folder() / name).write_text(f"{text}\n", encoding="utf-8")
+    (run_folder() / name).write_text(f"{json_text(content)}\n", encoding="utf-8")
 
 # %% ../../nbs/31_runs.ipynb #154c82ba
 def git_commit() -> str | None:  # 40 hexadecimal digits, with "-dirty" if files have changed since
@@ -123,7 +123,7 @@ def code_sha256() -> str:
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
-# %% ../../nbs/31_runs.ipynb #3d514dcf
+# %% ../../nbs/31_runs.ipynb #e249050e
 EngineName = Literal["shell", "kernel"]
 
 
@@ -163,7 +163,7 @@ class Run:
 
     def to_json(self) -> bytes:
         "The content of `run.json`."
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n").encode()
+        return (json_text(asdict(self)) + "\n").encode("utf-8", "replace")
 
     @classmethod
     def from_json(cls, text: bytes) -> "Run":
@@ -173,15 +173,15 @@ class Run:
             return replace(run, status="failed", error="Died: its process ended and did not say how")
         return run
 
-# %% ../../nbs/31_runs.ipynb #418f64f4
+# %% ../../nbs/31_runs.ipynb #67196c42
 _new_names = {"figures": "metrics", "alarm": "alert"}
 
 
 def _current_names(content: Mapping[str, Any]) -> dict[str, Any]:
     "The content of a `run.json` of any version, by the names of this one."
-    names = {each.name for each in fields(Run)}
     current = {_new_names.get(name, name): value for name, value in content.items()}
-    return {name: value for name, value in current.items() if name in names}
+    current["metrics"] = numbers(current.get("metrics") or ())
+    return {name: value for name, value in current.items() if name in Run.__dataclass_fields__}
 
 # %% ../../nbs/31_runs.ipynb #18e9ad1b
 def _is_alive(run: Run) -> bool:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ENDINGS', 'OUTPUTS', 'parts', 'answers', 'Output', 'writing']
 
-# %% ../../nbs/47_score_output.ipynb #130e9410
+# %% ../../nbs/47_score_output.ipynb #5d42b5a1
 import contextlib
 import posixpath
 import re
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from .columns import ARROW_TYPES
 from .contract import Contract
-from .files import Folder
+from .files import Folder, make_folder, sync
 from .predictions import class_names, most_probable
 from .project import DaybookError
 
@@ -113,17 +113,20 @@ class Output:
             self.writer = make(str(self.draft), table.schema)
         self.writer.write_table(table)
 
-# %% ../../nbs/47_score_output.ipynb #7a54afa7
+# %% ../../nbs/47_score_output.ipynb #7042f681
 def _deliver(draft: Path, url: str) -> None:
     "Move a complete file to its place."
     folder = Folder.at(posixpath.dirname(url) or ".")
     target = f"{folder.root}/{posixpath.basename(url)}"
-    folder.fs.makedirs(folder.root, exist_ok=True)
     if folder.is_local:
+        make_folder(Path(folder.root))
         beside = Path(folder.root, f".{posixpath.basename(url)}.part")
         shutil.move(draft, beside)
+        sync(beside)
         beside.replace(target)
+        sync(Path(folder.root))
     else:
+        folder.fs.makedirs(folder.root, exist_ok=True)
         folder.fs.put_file(str(draft), target)
 
 

@@ -1,7 +1,7 @@
 # What scheduled jobs run in: docker build -f deploy/jobs.Dockerfile -t {{cookiecutter.project}}-jobs .
 # User, log and store are where the service's image has them, so that both can be given the same volumes.
-ARG PYTHON={{cookiecutter.python}}
-FROM python:$PYTHON-slim
+ARG BASE=python:{{cookiecutter.python}}-slim
+FROM $BASE
 RUN pip install --no-cache-dir uv==0.13.9 && useradd --uid 1034 --create-home bentoml
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 \
     HOME=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=true IOLOG_DIR=/home/bentoml/iolog

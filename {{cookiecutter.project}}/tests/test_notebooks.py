@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from daybook.notebooks import all_notebooks, find_notebook, notebooks, why_unreadable
 
 from {{cookiecutter.package}}.data import contract
 from {{cookiecutter.package}}.model import evaluate, fit, loss, predict
@@ -25,13 +26,23 @@ def sources(root: Path) -> dict[str, str]:
     return {name.as_posix(): path.read_text(encoding="utf-8") for name, path in visible.items()}
 
 
+def test_notebooks_can_be_read() -> None:
+    """No conflict markers of git, no byte order mark, no half a file; and no two jobs have the same name."""
+    for path in all_notebooks():
+        assert not why_unreadable(path), why_unreadable(path)
+    for name in notebooks():
+        find_notebook(name)
+
+
 def test_notebooks_are_clean_and_exported(tmp_path: Path) -> None:
     for name in ("nbs", "pyproject.toml"):  # without the modules: one that no notebook exports is left over
         copy = shutil.copytree if (PROJECT / name).is_dir() else shutil.copy
         copy(PROJECT / name, tmp_path / name)
     (tmp_path / PACKAGE).mkdir()
     for command in ("nbdev-clean", "nbdev-export"):
-        subprocess.run([Path(sysconfig.get_path("scripts"), command)], cwd=tmp_path, check=True)
+        program = Path(sysconfig.get_path("scripts"), command)
+        done = subprocess.run([program], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr.strip().splitlines()[-1]
     before, after = sources(PROJECT), sources(tmp_path)
     differ = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     assert not differ, f"{', '.join(differ)}: run nbdev-clean and nbdev-export, and delete modules without a notebook"
