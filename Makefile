@@ -11,16 +11,16 @@ IN_LIBRARY := PATH="$(CURDIR)/$(LIBRARY):$$PATH" PYTHONPATH="$(CURDIR)/{{cookiec
 	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" BENTOML_DO_NOT_TRACK=true OMP_NUM_THREADS=1
 SOURCES := hooks tests tools benchmarks nbs
 
-.PHONY: demo test test-all lint unit chapters export bench figures reference pictures project sync clean
+.PHONY: demo test test-all lint unit engines chapters export bench figures reference pictures project sync clean
 
 demo: build/env/ready ## generate a project and run its tour
 	$(RUN) tools/template.py demo build/demo
 
-test: lint unit chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
+test: lint unit engines chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
 	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile $(ARGS)
 
 test-all: UNIT_ARGS = -m "long or not long"
-test-all: lint unit chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
+test-all: lint unit engines chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
 	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile -m "long or not long" $(ARGS)
 
 lint: build/env/ready
@@ -28,7 +28,10 @@ lint: build/env/ready
 	$(RUN) -m ruff format --check $(SOURCES)
 
 unit: build/library/ready ## the library, imported
-	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit $(UNIT_ARGS)
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit --ignore=tests/unit/test_engines.py $(UNIT_ARGS)
+
+engines: build/library/ready ## what a cell may do, by both engines
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit/test_engines.py $(UNIT_ARGS)
 
 chapters: build/library/ready ## the library's chapters, run
 	$(IN_LIBRARY) nbdev-test --n-workers 2

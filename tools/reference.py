@@ -50,7 +50,8 @@ REFUSED = (  # an answer for each thing that the hook refuses
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
 NUMBERS = {"integer": "int", "number": "float"}
 # Set by itself.
-OWN = {"DAYBOOK_PRELOAD", "DAYBOOK_RUN_FOLDER", "DAYBOOK_RUN_ID", "DAYBOOK_SUPERVISOR", "MPLBACKEND", "PYTHONPATH"}
+OWN = {"DAYBOOK_PRELOAD", "DAYBOOK_RUN_FOLDER", "DAYBOOK_RUN_ID", "DAYBOOK_SUPERVISOR"}
+OWN |= {"MPLBACKEND", "PYTHONPATH", "TMPDIR"}
 
 
 def code(text: object) -> str:

@@ -83,6 +83,7 @@ def test_adopt_writes_chapter_module_and_sample(shop: Path, module: Callable) ->
     assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", ()))
 
 
+@pytest.mark.long
 def test_written_chapter_is_clean(shop: Path) -> None:
     adopt("orders.csv", target="late", time="day")
     before = (shop / "nbs/00_data.ipynb").read_bytes()

@@ -59,6 +59,7 @@ def test_world_without_a_key_has_actuals_in_its_log(home: Path, monkeypatch: pyt
     assert found.decision.reference.days is None
 
 
+@pytest.mark.long
 def test_backtest_of_classes(flowers: SimpleNamespace) -> None:
     made, log = world_of(flowers), Log(flowers.contract)
     found = judge(log, metrics_of(flowers), made.candidates, as_of=made.as_of, labels=made.labels)
@@ -97,6 +98,7 @@ def test_backtest_alerts_where_classes_are_mixed_up(flowers: SimpleNamespace) ->
     assert found.decision.retrain.end is None and found.decision.retrain.starts == []
 
 
+@pytest.mark.long
 def test_outcomes_count_classes_that_the_contract_does_not_know(flowers: SimpleNamespace) -> None:
     made, log = world_of(flowers), Log(flowers.contract)
     own, labels = {made.champion: flowers.contract}, pd.read_parquet(made.labels)

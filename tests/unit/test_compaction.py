@@ -60,6 +60,7 @@ compact(Path(sys.argv[1]), Folder.at(sys.argv[1]), contract)
 """
 
 
+@pytest.mark.long
 def test_compaction_is_killed_again_and_again_and_runs_twice_at_once(log: Log) -> None:
     write_segments(log, segments=8, requests=300)
     expected, dice = count(log), random.Random(7)

@@ -129,6 +129,7 @@ def test_a_merge_that_is_killed_at_any_call_loses_nothing(
 
 
 @needs_descriptors
+@pytest.mark.long
 def test_a_power_cut_while_files_are_merged_loses_nothing(
     tmp_path: Path, no_grace: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,13 +57,18 @@ def _newest_paths(folder: Folder, most: int) -> list[str]:
             ranked += [(place, f"{job}/{id}") for place, id in enumerate(ids[:most])]
     return [path for _, path in sorted(ranked)[:most]]
 
-# %% ../../nbs/32_recent.ipynb #9f56e927
+# %% ../../nbs/32_recent.ipynb #6277e459
+def _is_known(value: object) -> bool:
+    "Whether a metric is a number, and not NaN."
+    return isinstance(value, int | float) and value == value
+
+
 def _read(path: str, content: bytes) -> Run | None:
     "A run as `run.json` has it, with numbers for metrics; None if it is none."
     try:
         run = Run.from_json(content)
         datetime.fromisoformat(run.start)
-        metrics = {str(name): value for name, value in run.metrics.items() if isinstance(value, (int, float))}
+        metrics = {str(name): value for name, value in run.metrics.items() if _is_known(value)}
     except (ValueError, TypeError, AttributeError):
         return None
     if run.path == path and len(metrics) == len(run.metrics):

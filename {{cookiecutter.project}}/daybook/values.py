@@ -117,10 +117,11 @@ def json_text(content: Any) -> str:
     "JSON that any program can read; what it does not know becomes text."
     return json.dumps(_finite(content), indent=2, ensure_ascii=False, default=str, allow_nan=False)
 
-# %% ../../nbs/30_values.ipynb #5f06ca7b
+# %% ../../nbs/30_values.ipynb #24fc9e04
 def numbers(
     metrics: Any,  # names and values
 ) -> dict[str, float]:
     "Metrics from JSON, in which NaN is `null`, or a text as a kernel writes it."
-    values = {name: "nan" if value is None else value for name, value in dict(metrics).items()}
-    return {name: float(value) if isinstance(value, str) else value for name, value in values.items()}
+    written = {None: math.nan, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+    pairs = dict(metrics).items()
+    return {name: written.get(value, value) if isinstance(value, str | None) else value for name, value in pairs}
