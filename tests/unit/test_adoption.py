@@ -190,6 +190,7 @@ def test_difference_is_that_of_the_contract() -> None:
     assert difference(BEFORE, BEFORE) == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_commands_adopt_and_check(shop: Path, module: Callable, capsys: pytest.CaptureFixture) -> None:
     assert main(["adopt", "orders.csv"]) == 0

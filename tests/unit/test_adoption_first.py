@@ -74,6 +74,7 @@ def test_adopt_with_a_wrong_format_is_one_sentence(shop: Path, capsys: pytest.Ca
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.long
 def test_check_takes_a_table_without_the_target(shop: Path, capsys: pytest.CaptureFixture) -> None:
     adopt("orders.csv", target="late", time="day", key="Order ID")
     orders().drop(columns="late").to_csv("newer.csv", index=False)
@@ -180,11 +181,13 @@ def test_adopt_leaves_no_copy_of_what_is_refused(shop: Path) -> None:
     assert [path.name for path in Path("nbs").iterdir()] == ["00_data.ipynb"]
 
 
+@pytest.mark.long
 def test_difference_of_the_first_adoption_has_no_bicycles(shop: Path) -> None:
     assert {line[0] for line in adopt("orders.csv", target="late", time="day").difference} == {"+"}
     assert difference(BIKES.replace('"sample"', '"bikes.csv"'), "") == ["- dteday: date", "- target='cnt'"]
 
 
+@pytest.mark.long
 def test_tables_are_found_from_the_chapters_folder(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop / "nbs")
     assert adopt("orders.csv", target="late", time="day", key="Order ID").proposal.rows == 400

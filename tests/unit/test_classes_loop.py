@@ -86,6 +86,7 @@ def test_backtest_refuses_a_candidate_that_has_learned_the_keys(flowers: SimpleN
         judge(log, metrics_of(flowers), [peeking], as_of=made.as_of, labels=made.labels)
 
 
+@pytest.mark.long
 def test_backtest_alerts_where_classes_are_mixed_up(flowers: SimpleNamespace) -> None:
     made, log = world_of(flowers), Log(flowers.contract)
     labels = pd.read_parquet(made.labels)
@@ -111,6 +112,7 @@ def test_outcomes_count_classes_that_the_contract_does_not_know(flowers: SimpleN
     assert rows_sha(evaluation_window(found)) != rows_sha(evaluation_window(before))
 
 
+@pytest.mark.long
 def test_outcomes_of_one_class_name_it(flowers: SimpleNamespace) -> None:
     made, log = world_of(flowers), Log(flowers.contract)
     pd.read_parquet(made.labels).assign(species="virginica").to_parquet("same.parquet")

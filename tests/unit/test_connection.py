@@ -208,6 +208,7 @@ def test_connections_beyond_the_limit_take_the_place_of_idle_ones() -> None:
             connection.close()
 
 
+@pytest.mark.long
 def test_stop_does_not_wait_for_a_caller_who_takes_nothing() -> None:
     with serve() as connect:
         others = [connect() for _ in range(2)]

@@ -71,6 +71,7 @@ def test_run_ends_what_the_notebook_started(probe: Probe, tmp_path: Path) -> Non
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.long
 def test_supervise_says_how_a_process_died(probe: Probe, tmp_path: Path) -> None:
     ends = "import os, signal, time\nif number == 1:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     ends += "if number == 2:\n    os._exit(7)\nif number == 3:\n    time.sleep(600)"

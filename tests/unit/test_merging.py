@@ -104,6 +104,7 @@ def killing(call: Callable, calls: list[str], kill_at: int, is_late: bool) -> Ca
     return follow
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("log", ["memory"], indirect=True)
 @pytest.mark.parametrize("is_late", [False, True])
 def test_a_merge_that_is_killed_at_any_call_loses_nothing(

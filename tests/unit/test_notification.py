@@ -169,6 +169,7 @@ def test_notify_is_for_alerts_alone(server: Webhook, probe: Callable, monkeypatc
     assert server.taken == []
 
 
+@pytest.mark.long
 def test_commands_send_one_message(
     server: Webhook, probe: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

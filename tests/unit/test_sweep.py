@@ -42,6 +42,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     return tasks
 
 
+@pytest.mark.long
 def test_sweep_runs_processes(probe: Probe) -> None:
     job = probe("from daybook.runs import record\nif number == 2:\n    1 / 0\nrecord(twice=2 * number)")
     done = sweep(job, {"number": "3,2,1"}, workers=2)

@@ -71,6 +71,7 @@ contract = Contract(LabelledRow, target="rentals", time="day", name="demand")
 """
 
 
+@pytest.mark.long
 def test_world_with_a_time_and_no_key_is_judged_by_actuals_of_the_service(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
