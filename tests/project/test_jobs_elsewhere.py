@@ -161,7 +161,7 @@ def test_runs_are_kept_in_an_object_store(probe: Probe, extras: None, tmp_path: 
         probe.daybook("clean --keep 2", *bucket, **settings)
         text = probe.project.python(LIST_BUCKET, **settings)
         names = Counter(path.rpartition("/")[2] for path in re.findall(r"^bucket/\S+", text, re.MULTILINE))
-        assert names == {"notebook.ipynb": 2, "report.html": 3, "run.json": 2}
+        assert names == {"notebook.ipynb": 2, "report.html": 3, "run.json": 2, "index.html": 1}
         assert "key-of-the-tests" not in text + said
     assert probe.runs() == [] and not list(temporary.glob("daybook-*")), "it all went to the store"
     gone = probe.daybook("run probe", *bucket, code=2, **settings)
