@@ -60,7 +60,7 @@ def test_manifests_agree_with_each_other(deploy: Path) -> None:
     assert policy["egress"] == found["JobPolicy"]["spec"]["egress"], "shipper and job reach the same store"
     policy = found["JobPolicy"]["spec"]
     assert policy["podSelector"] == {"matchLabels": both["compact"]["metadata"]["labels"]}
-    assert policy["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in policy, "nobody reaches the job"
+    assert policy["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in policy, "nothing reaches the job"
     [egress] = policy["egress"]
     assert {port["port"] for port in egress["ports"]} == {53, 443}
     assert found["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]

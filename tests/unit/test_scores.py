@@ -107,8 +107,8 @@ def test_check_reproducible_uses_the_models_own_tolerance(world: World) -> None:
 
 def test_check_reproducible_leaves_out_other_versions(world: World) -> None:
     scores, rows, loaded = replayed(world)
-    nobody = with_columns(scores, {"#own": ~scores.columns["#own"], IN_SERVICE: scores.y_true})
-    assert check_reproducible(nobody, rows, loaded[world.champion]) == 0
+    foreign = with_columns(scores, {"#own": ~scores.columns["#own"], IN_SERVICE: scores.y_true})
+    assert check_reproducible(foreign, rows, loaded[world.champion]) == 0
 
 
 def test_check_reproducible_names_libraries_that_changed(world: World) -> None:

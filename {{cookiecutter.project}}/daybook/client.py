@@ -76,7 +76,7 @@ def _kernel(outputs: Outputs) -> IPythonKernel:
     app.init_path()
     app.init_pdb()
     app.init_extensions()
-    sys.breakpointhook = lambda *_, **__: None  # as of a debugger that nobody has connected to
+    sys.breakpointhook = lambda *_, **__: None  # as without a debugger
     kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
     kernel.shell.push({"exit": sys.exit, "quit": sys.exit}, interactive=False)
     _show_plots(kernel.shell)

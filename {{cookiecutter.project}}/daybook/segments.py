@@ -223,7 +223,7 @@ class SegmentWriter(_OpenSegment):
         return is_old or (self.segment.size > 0 and self.segment.size + more > self.max_bytes)
 
     def _check(self) -> None:
-        "Write lines again that went into a file which somebody has deleted."
+        "Write lines again that went into a deleted file."
         lines, self.unchecked, self.next_check = self.unchecked, [], time.monotonic() + self.check_seconds
         if lines and self.segment and self.segment.is_removed():
             super().close()

@@ -88,7 +88,7 @@ class Shipper:
         return True
 
     def is_done(self) -> bool:
-        "Whether nothing is left, and nobody writes."
+        "Whether nothing is left, and no writer is alive."
         return not any(self.folder.glob("raw/dt=*/*.jsonl*"))
 
 # %% ../../nbs/10_shipping.ipynb #ffc32139
