@@ -1,4 +1,4 @@
-"""Print the figures of all notebooks and modules as tables: `make figures`.
+"""Print the figures of all notebooks and modules as tables: `make figures`. CONTRIBUTING.md has the first of them.
 
 A line counts if it is neither blank nor a directive (`#| ...`). Of a notebook's exported cells: the median and the
 longest, in lines. Per exported line: words of prose (of all Markdown cells, by blanks), and lines of the other code
@@ -20,9 +20,10 @@ def lines(text: str) -> int:
     return sum(bool(line.strip()) and not line.startswith("#|") for line in text.splitlines())
 
 
-def notebook_figures(path: Path) -> list[str]:
-    """A row of the table of notebooks."""
-    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(path.read_bytes())["cells"]]
+def notebook_figures(*paths: Path) -> list[str]:
+    """A row of the table of notebooks: of one, or of several together."""
+    cells = [cell for path in paths for cell in json.loads(path.read_bytes())["cells"]]
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
     words = sum(len(source.split()) for kind, source in cells if kind == "markdown")
     code = [source for kind, source in cells if kind == "code" and "#| default_exp" not in source]
     exported = [lines(source) for source in code if re.match(r"#\| *export", source)]
@@ -48,10 +49,15 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 
 def main() -> None:
     """Print the tables."""
-    columns = ["notebook", "median exported cell", "longest", "words per exported line", "shown or tested", "exported"]
+    columns = ["median exported cell", "longest", "words per exported line", "shown or tested", "exported"]
+    groups = {}
     for heading, folder in (("Library", ROOT / "nbs"), ("Project", TEMPLATE / "nbs")):
-        paths = sorted((path for path in folder.glob("*.ipynb*") if path.is_file()), key=title)
-        print(f"## {heading}\n\n{table(columns, [[title(path), *notebook_figures(path)] for path in paths])}")
+        groups[heading] = sorted((path for path in folder.glob("*.ipynb*") if path.is_file()), key=title)
+    rows = [[heading, str(len(paths)), *notebook_figures(*paths)] for heading, paths in groups.items()]
+    print(f"## All together\n\n{table(['', 'notebooks', *columns], rows)}")
+    for heading, paths in groups.items():
+        rows = [[title(path), *notebook_figures(path)] for path in paths]
+        print(f"## {heading}\n\n{table(['notebook', *columns], rows)}")
     print("## Modules\n")
     rows = []
     for folder in (TEMPLATE / "daybook", TEMPLATE / "{{cookiecutter.package}}"):

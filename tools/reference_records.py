@@ -21,6 +21,62 @@ from daybook.decision import Decision, Inputs, Reference
 from daybook.log import Log
 from daybook.recorder import Recorder
 
+# What each field of the log's line means, and each column of its tables; `records` checks that none is missing.
+LINE = {
+    "v": "version of this format: 1",
+    "id": "the request's id: the caller's `X-Request-ID` if it is 1 to 128 printable ASCII characters without blanks,"
+    " else a new one. The response carries it in its header, and as `request_id` in a body that is an object. Ids that"
+    " callers choose can occur twice",
+    "ts": "when the line was written, UTC, to the microsecond",
+    "route": "the path that was called",
+    "status": "the HTTP status of the response; 499 if the caller hung up, or the service was stopped, before it",
+    "ms": "milliseconds from the arrival of the request to the line",
+    "model": "the model in service, `name:version`",
+    "bento": "the bento in service, `name:version`; null if the project's folder is served without one",
+    "rate": "the share of requests that are logged; a line stands for 1 / `rate` requests",
+    "key": "only where the caller showed a key of `SERVICE_API_KEYS`: its name",
+    "cut": 'only where a body is not logged as a whole: `{"in": <bytes it had>}`, or `"out"`',
+    "in": "the body of the request",
+    "out": "the body of the response",
+}
+COLUMNS = {
+    "prediction_id": "`<request id>:<k>`, for prediction number k of a request, counted from 0",
+    "request_id": "`id` of the line",
+    "ts": "as in the line",
+    "version": "of the model",
+    "bento": "as in the line",
+    "rate": "as in the line",
+    "prediction": "a number, the probability of a yes, or the class",
+    "model": "name of the model",
+    "dt": "the UTC day of `ts`, or of `received`",
+    "actual": "the value that turned out",
+    "event_time": "when it happened, as the caller said",
+    "received": "when the service received it",
+    "route": "as in the line",
+    "status": "as in the line",
+    "ms": "as in the line",
+    "key": "as in the line",
+    "in": "the body of the request, if it is in no other table",
+    "out": "the body of the response, if it is in no other table",
+}
+EXAMPLE = """\
+{"v":1,"id":"first","ts":"2026-11-26T07:50:57.999524Z","route":"/predict","status":200,"ms":5.295,
+"model":"bike_demand:43gevzhjnwezeax4","bento":"bike-demand:7ts3pghjnwaucax4","rate":1.0,
+"in":{"rows": [{"dteday": "2012-07-04", "hr": 17,   "holiday": true, "workingday": false, "weathersit": 1,
+"temp": 0.8, "atemp": 0.75, "hum": 0.5, "windspeed": 0.1}]},
+"out":{"request_id":"first","model":"bike_demand:43gevzhjnwezeax4","predictions":[308.58542788243005]}}
+"""
+BODIES = """\
+`in` and `out` are the bodies as they were, numbers and blanks included; line breaks become blanks. A body that is not
+JSON, or contains NaN, is a string. An empty body is null, and so is one that the service did not read, as that of a
+caller without a key. Of a body over `SERVICE_MAX_BODY_MB`, and of one that did not arrive as a whole, the first
+thousand bytes are kept, as a string, and `cut` says how many there were.
+
+In the tables, a field of `Row` is a column under its alias. If the table has a column of that name itself, in capitals
+or not, an underscore follows: `model_`. Of several classes, `predictions` also has a column `probabilities`. [The
+loop](loop.md#the-log) says what the log promises, and how to read it.
+"""
+
 JSON = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -102,15 +158,19 @@ def records(home: Path) -> Iterator[str]:
     lines = [json.loads(line) for path in segments for line in path.read_bytes().splitlines()]
     lines.sort(key=lambda line: line["ts"])
     names = dict.fromkeys(name for line in lines for name in line)
-    yield "## Records\n\n### A line of the log\n\n[The record](record.md#one-record) says what each field means.\n"
-    types = ([code(name), kinds(line[name] for line in lines if name in line)] for name in names)
-    yield table(["field", "type"], types)
+    if wrong := names.keys() ^ LINE.keys():
+        raise ValueError(f"LINE does not describe the fields of a line as they are: {', '.join(sorted(wrong))}")
+    yield f"## Records\n\n### A line of the log\n\nWrapped here:\n\n```text\n{EXAMPLE}```\n"
+    types = ([code(name), kinds(line[name] for line in lines if name in line), LINE[name]] for name in names)
+    yield table(["field", "type", "meaning"], types)
+    yield BODIES
     for read in (Log.predictions, Log.actuals, Log.requests):
         columns = zip(read(log).columns, map(str, read(log).types), strict=True)
         own = "the fields of `Row`"
-        shown = {own if name in contract.columns.values() else code(name): kind for name, kind in columns}
+        kept = {own if name in contract.columns.values() else name: kind for name, kind in columns}
+        rows = ([name, "", ""] if name == own else [code(name), kind, COLUMNS[name]] for name, kind in kept.items())
         yield f"### The table {read.__name__}\n\n{read.__doc__} Types are those of DuckDB.\n"
-        yield table(["column", "type"], (shown | ({own: ""} if own in shown else {})).items())
+        yield table(["column", "type", "meaning"], rows)
     yield f"### run.json\n\nIn the folder of each run.\n\n{fields(runs.Run)}"
     yield f"### champion.json\n\nIn the project.\n\n{fields(champion.Champion)}"
     yield f"### drift.json\n\nIn the folder of a run of `drift`.\n\n{left_by('drift')}"

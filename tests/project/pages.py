@@ -10,15 +10,17 @@ import nbformat
 from template import ROOT, copy_of_the_template, environment
 
 
-def blocks_of(page: str, language: str) -> list[str]:
-    """The blocks of a page that are in a language."""
+def blocks_of(page: str, language: str, heading: str | None = None) -> list[str]:
+    """The blocks of a page that are in a language: all of them, or those under one heading."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    if heading:
+        [text] = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-def commands(page: str) -> list[str]:
-    """The commands of a page, a text for each block."""
-    return blocks_of(page, "sh")
+def commands(page: str, heading: str | None = None) -> list[str]:
+    """The commands of a page, or of what is under one of its headings: a text for each block."""
+    return blocks_of(page, "sh", heading)
 
 
 def run_blocks(blocks: list[str], folder: Path) -> str:

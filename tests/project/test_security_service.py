@@ -1,4 +1,4 @@
-"""A real service, fuzzed from its own OpenAPI document, and sent what would run code: docs/threats.md."""
+"""A real service, fuzzed from its own OpenAPI document, and sent what would run code."""
 
 import json
 import pickle
