@@ -1,7 +1,7 @@
-# Each target makes what it needs, from Python 3.11 to 3.13 and make alone.
+# Each target makes what it needs, from Python 3.11 to 3.14 and make alone.
 
-PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
-	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
 	&& echo $$python && break; done)
 RUN := build/env/bin/python
 PROJECT ?= build/bike-demand
@@ -11,7 +11,7 @@ IN_LIBRARY := PATH="$(CURDIR)/$(LIBRARY):$$PATH" PYTHONPATH="$(CURDIR)/{{cookiec
 	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" BENTOML_DO_NOT_TRACK=true OMP_NUM_THREADS=1
 SOURCES := hooks tests tools benchmarks nbs
 
-.PHONY: demo test test-all lint unit engines chapters export bench figures reference pictures project sync clean
+.PHONY: demo test test-all nightly lint unit engines chapters export bench figures reference docs pictures project sync clean
 
 demo: build/env/ready ## generate a project and run its tour
 	$(RUN) tools/template.py demo build/demo
@@ -22,6 +22,9 @@ test: lint unit engines chapters ## everything that guards a change; ARGS="-k ho
 test-all: UNIT_ARGS = -m "long or not long"
 test-all: lint unit engines chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
 	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile -m "long or not long" $(ARGS)
+
+nightly: unit chapters ## on the newest releases: the library, and a fresh project's own checks; UV_PRERELEASE=allow
+	$(RUN) -m pytest tests/project/test_pipeline_steps.py -k "test_push_passes and github" $(ARGS)
 
 lint: build/env/ready
 	$(RUN) -m ruff check $(SOURCES)
@@ -52,6 +55,10 @@ figures: ## sizes of cells, prose and modules of all notebooks
 reference: build/env/ready ## write docs/reference.md from the code
 	$(RUN) tools/template.py reference build/reference
 
+docs: build/library/ready ## the site of the guide, the reference and the library's chapters, in build/docs
+	$(IN_LIBRARY) python tools/guide.py build/docs
+	$(IN_LIBRARY) python tools/links.py build/docs
+
 pictures: demo ## take docs/pictures of the reports of a tour, of jobs with its log, and of a sweep, with Chromium
 	cd build/demo/bike-demand && export PATH="$$PWD/.venv/bin:$$PATH" BENTOML_HOME=$(CURDIR)/build/demo/bentoml && \
 	daybook sweep train -p max_depth=4,8,16 -p learning_rate=0.05,0.1 && \
@@ -69,7 +76,7 @@ sync: build/env/ready ## copy back what was edited in build/bike-demand, or PROJ
 	$(RUN) tools/template.py sync $(PROJECT)
 
 build/env/ready: tests/requirements.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none is on the PATH."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12, 3.13 or 3.14 with venv is needed, and none is on the PATH."; exit 1; }
 	$(PYTHON) -m venv --clear build/env
 	$(RUN) -m pip install --quiet --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@

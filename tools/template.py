@@ -1,6 +1,6 @@
 """Bake projects from the template, and bring the chapters that were edited in one back.
 
-python tools/template.py bake build                  bake build/bike-demand and build/late-parcels from the defaults
+python tools/template.py bake build                  bake build/bike-demand, build/late-parcels and build/bike-net
 python tools/template.py sync build/bike-demand      copy its chapters and modules back into the template
 python tools/template.py demo build/demo             bake a project there, install it, and run its tour
 python tools/template.py library build/library       bake a project there, and install it with what tests/unit needs
@@ -9,6 +9,7 @@ python tools/template.py reference build/reference   bake a project there, insta
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,15 +23,23 @@ from cookiecutter.main import cookiecutter
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "{{cookiecutter.project}}"
 PROJECT, PACKAGE = "bike-demand", "bike_demand"
-PROJECTS = {"regression": PROJECT, "classification": "late-parcels"}
+# Name -> answers. A chapter of several is edited in the first: the others have its outputs, or none.
+PROJECTS = {
+    PROJECT: {},
+    "late-parcels": {"task": "classification"},
+    "bike-net": {"model": "net", "project": "bike-net"},
+}
+DEFAULTS = {"task": "regression", "model": "trees"}
 AUTHOR = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Settings of the caller, which must not reach a project.
 SETTINGS = tuple("BENTOML CHAMPION_FILE DAYBOOK_ GIT_ IOLOG_ MLFLOW_ MODEL_STORE PYTHON SERVICE_ VIRTUAL_ENV".split())
 
 
 def bake(folder: Path, **answers: str) -> Path:
-    """Generate a project below `folder` without asking; raises cookiecutter's errors."""
+    """Generate a project for this Python below `folder` without asking; raises cookiecutter's errors."""
     folder.mkdir(parents=True, exist_ok=True)
+    answers = {"python": THIS_PYTHON} | answers
     project = cookiecutter(str(ROOT), no_input=True, output_dir=str(folder), extra_context=answers, default_config=True)
     for name in ("__pycache__", ".ruff_cache"):  # left where the library was used
         shutil.rmtree(Path(project, "daybook", name), ignore_errors=True)
@@ -45,12 +54,20 @@ def chapters(project: Path, package: str) -> dict[str, Path]:
     return {path.relative_to(project).as_posix(): path for path in files}
 
 
-def template_file(name: str, package: str, task: str) -> Path:
-    """Where the template has a project's file: under a conditional name if each task has its own."""
+def name_for(name: str, answers: dict[str, str]) -> str:
+    """What a file of the template is called in a project; empty if its condition does not hold."""
+    if not (match := re.fullmatch(r"\{% if cookiecutter\.(\w+) ([=!]=) '(.*)' %\}(.*)\{% endif %\}", name)):
+        return name
+    question, operator, value, file = match.groups()
+    is_met = ((DEFAULTS | answers)[question] == value) == (operator == "==")
+    return file if is_met else ""
+
+
+def template_file(name: str, package: str, answers: dict[str, str]) -> Path:
+    """Where the template has a project's file: under a conditional name if projects have different ones."""
     folder, _, file = name.rpartition("/")
     folder = TEMPLATE / folder.replace(package, "{{cookiecutter.package}}")
-    of_the_task = folder / f"{{% if cookiecutter.task == '{task}' %}}{file}{{% endif %}}"
-    return of_the_task if of_the_task.exists() else folder / file
+    return next((path for path in folder.iterdir() if name_for(path.name, answers) == file), folder / file)
 
 
 def with_placeholders(text: str, name: str, project: Path) -> str:
@@ -71,13 +88,12 @@ def with_placeholders(text: str, name: str, project: Path) -> str:
 
 def sync(project: Path) -> list[str]:
     """Copy chapters and modules of a baked project into the template, and prove that baking gives them back."""
-    task = next((task for task, name in PROJECTS.items() if name == project.name), None)
-    if not task:
-        raise ValueError(f"{project} is not baked from the defaults: use a folder {' or '.join(PROJECTS.values())}")
-    package = project.name.replace("-", "_")
-    files = {template_file(name, package, task): name for name in chapters(project, package)}
-    if task == "classification":  # the other chapters are a regression's
-        files = {file: name for file, name in files.items() if file.name.startswith("{%")}
+    if project.name not in PROJECTS:
+        raise ValueError(f"{project} is not baked from the template: use a folder {' or '.join(PROJECTS)}")
+    answers, package = PROJECTS[project.name], project.name.replace("-", "_")
+    files = {template_file(name, package, answers): name for name in chapters(project, package)}
+    if answers:  # only what no project before it has
+        files = {file: name for file, name in files.items() if not name_for(file.name, {})}
     changes = []
     for file, name in files.items():
         text = with_placeholders((project / name).read_text(encoding="utf-8"), name, project)
@@ -85,12 +101,12 @@ def sync(project: Path) -> list[str]:
             file.write_text(text, encoding="utf-8", newline="\n")
             changes.append(f"copied {name}")
     for name, file in chapters(TEMPLATE, "{{cookiecutter.package}}").items():
-        is_of_this_task = task in name or (task == "regression" and "{% if" not in name)
-        if file not in files and is_of_this_task:
+        is_here = name_for(file.name, answers) and (not answers or not name_for(file.name, {}))
+        if file not in files and is_here:
             file.unlink()
             changes.append(f"deleted {name}")
     with tempfile.TemporaryDirectory() as folder:
-        again = chapters(bake(Path(folder), task=task), package)
+        again = chapters(bake(Path(folder), **answers), package)
         for name, file in chapters(project, package).items():
             if name not in again or again[name].read_bytes() != file.read_bytes():
                 raise ValueError(f"{name} does not come back from the template as it is in {project}")
@@ -142,7 +158,13 @@ def library(folder: Path) -> None:
     """An environment in which the library's chapters and tests run where they lie: a project's, with what tests it."""
     shutil.rmtree(folder, ignore_errors=True)
     python = install(bake(folder), "--all-extras") / "python"
-    tools = ["hypothesis>=6.100,<7", "pytest-xdist>=3.6,<4"]
+    tools = [
+        "onnx>=1.19,<2",
+        "onnxruntime>=1.23,<2",
+        "cookiecutter>=2.6,<3",
+        "hypothesis>=6.100,<7",
+        "pytest-xdist>=3.6,<4",
+    ]
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, *tools]
     subprocess.run(command, env=environment(), check=True)
 
@@ -176,7 +198,7 @@ def main(args: list[str]) -> None:
     """Run one of the commands above."""
     match args:
         case ["bake", folder]:
-            print(*(bake(Path(folder), task=task) for task in PROJECTS), sep="\n")
+            print(*(bake(Path(folder), **answers) for answers in PROJECTS.values()), sep="\n")
         case ["sync", project]:
             print("\n".join(sync(Path(project).resolve())) or "nothing has changed")
         case ["demo", folder]:

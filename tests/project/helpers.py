@@ -58,9 +58,9 @@ class Project:
         return f"{latest.parent.name}:{latest.read_text()}" if latest else None
 
 
-def settle(root: Path, home: Path, *args: str) -> Project:
-    """Install a baked project and commit what that adds, so that any later difference shows."""
-    commands = install(root, *args)
+def settle(root: Path, home: Path, *args: str, commands: Path | None = None) -> Project:
+    """Install a baked project, unless it is, and commit what that adds, so that any later difference shows."""
+    commands = commands or install(root, *args)
     (home / "home").mkdir(parents=True)
     path = os.pathsep.join([str(commands), os.environ["PATH"]])
     settings = environment(HOME=str(home / "home"), BENTOML_HOME=str(home / "bentoml"), PATH=path)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ import nbformat
 import pytest
 from helpers import Project
 from markdown_it import MarkdownIt
-from template import ROOT, bake
+from template import ROOT, THIS_PYTHON, bake, environment
 
 HOSTILE = {
     "description": "Räder & \"Fahrten\": C:\\new\\table <b>1</b> 'ok' \\o/ \U0001f6b2 100% $HOME #1",
@@ -138,13 +139,13 @@ def test_answers_arrive_unbroken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("licence", "python"),
-    [("MIT", "3.11"), ("Apache-2.0", "3.12"), ("BSD-3-Clause", "3.13"), ("Proprietary", "3.11")],
+    [("MIT", "3.11"), ("Apache-2.0", "3.12"), ("BSD-3-Clause", "3.13"), ("Proprietary", "3.14")],
 )
 def test_choices_are_rendered(tmp_path: Path, licence: str, python: str) -> None:
     project = bake(tmp_path, license=licence, python=python)
     facts = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     assert facts["project"]["license"] == ("LicenseRef-Proprietary" if licence == "Proprietary" else licence)
-    assert facts["project"]["requires-python"] == f">={python},<3.14"
+    assert facts["project"]["requires-python"] == f">={python},<3.15"
     text = (project / "LICENSE").read_text(encoding="utf-8")
     opening = {"MIT": "MIT License", "Apache-2.0": "Apache License", "BSD-3-Clause": "BSD 3-Clause"}
     assert opening.get(licence, "All rights reserved") in text
@@ -156,3 +157,19 @@ def test_prompts_have_labels() -> None:
     prompts = {name for name in context if not name.startswith("_")}
     assert set(context["__prompts__"]) == prompts
     assert len(prompts) <= 10
+
+
+def test_hook_says_what_to_do_without_the_projects_python(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    bake(tmp_path / "of-this-machine")
+    assert "uv sync" in (output := capfd.readouterr().out) and "python=3.11" not in output
+    bake(tmp_path / "newest", python="3.14")
+    is_here = sys.version_info >= (3, 14) or shutil.which("python3.14") is not None
+    assert ("with the answer python=3.11" in capfd.readouterr().out) is not is_here
+
+
+def test_command_of_cookiecutter_makes_projects_for_this_python_in_tests(tmp_path: Path) -> None:
+    """As these commands do what the pages say, and uv may not be able to fetch another."""
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--output-dir", tmp_path, ROOT]
+    subprocess.run(command, env=environment(HOME=str(tmp_path)), check=True, capture_output=True)
+    facts = tomllib.loads((tmp_path / "bike-demand" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert facts["requires-python"] == f">={THIS_PYTHON},<3.15"

@@ -18,7 +18,7 @@ DIGEST = "sha256:" + 64 * "0"
 LONG = "a.name_of-forty.letters_and-dots.in.it00"
 
 
-@pytest.fixture(scope="module", params=[{}, {"accelerator": "nvidia", "project": LONG}], ids=["default", "nvidia"])
+@pytest.fixture(scope="module", params=[{}, {"model": "net-gpu", "project": LONG}], ids=["default", "gpu"])
 def deploy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder deploy/ of a fresh project."""
     return bake(tmp_path_factory.mktemp("deploy"), **request.param) / "deploy"
@@ -42,7 +42,7 @@ def longest_stop() -> float:
 
 
 def test_manifests_agree_with_each_other(deploy: Path) -> None:
-    found, nvidia = manifests(deploy), deploy.parent.name == LONG
+    found, is_gpu = manifests(deploy), deploy.parent.name == LONG
     spec, both = found["Deployment"]["spec"], pods(found)
     labels = both["service"]["metadata"]["labels"]
     budget, policy = found["PodDisruptionBudget"]["spec"], found["NetworkPolicy"]["spec"]
@@ -52,7 +52,8 @@ def test_manifests_agree_with_each_other(deploy: Path) -> None:
     assert found["Service"]["spec"]["selector"] == labels
     assert both["compact"]["metadata"]["labels"] != labels, "the job would get requests"
     assert budget["maxUnavailable"] == 1 < spec["replicas"], "a node can be drained, and a replica answers meanwhile"
-    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    surge = {"maxSurge": 0, "maxUnavailable": 1} if is_gpu else {"maxSurge": 1, "maxUnavailable": 0}
+    assert spec["strategy"]["rollingUpdate"] == surge, "there may be no GPU to spare"
 
     [service], [job] = (both[name]["spec"]["containers"] for name in ("service", "compact"))
     [port] = service["ports"]
@@ -71,8 +72,9 @@ def test_manifests_agree_with_each_other(deploy: Path) -> None:
     [ship] = both["service"]["spec"]["initContainers"]
     grace = float(ship["command"][ship["command"].index("--grace") + 1])
     assert both["service"]["spec"]["terminationGracePeriodSeconds"] >= stop + longest_stop() + grace + 5
-    assert service["resources"]["limits"].get("nvidia.com/gpu") == (1 if nvidia else None)
-    assert ("tolerations" in both["service"]["spec"]) is nvidia
+    assert service["resources"]["limits"].get("nvidia.com/gpu") == (1 if is_gpu else None)
+    assert all((key in both["service"]["spec"]) is is_gpu for key in ("tolerations", "nodeSelector"))
+    assert ({"name": "SERVICE_DEVICE", "value": "cuda"} in service["env"]) is is_gpu
 
     name = found["Service"]["metadata"]["name"]
     secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for entry in service["env"] if "valueFrom" in entry}
@@ -157,12 +159,13 @@ def test_compose_file_fits_its_schema(deploy: Path) -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", path]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    found, nvidia = yaml.safe_load(path.read_text(encoding="utf-8")), deploy.parent.name == LONG
+    found, is_gpu = yaml.safe_load(path.read_text(encoding="utf-8")), deploy.parent.name == LONG
     assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", found["name"]), "compose has no dots in names"
     services, image = found["services"], f"registry.example.com/{deploy.parent.name}"
     assert services["service"]["image"] == f"${{IMAGE:-{image}:latest}}"
     assert services["compact"]["image"] == f"${{JOBS_IMAGE:-{image}-jobs:latest}}"
-    assert ("reservations" in services["service"]["deploy"]["resources"]) is nvidia
+    assert ("reservations" in services["service"]["deploy"]["resources"]) is is_gpu
+    assert (services["service"]["environment"].get("SERVICE_DEVICE") == "cuda") is is_gpu
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])) is (name != "proxy")
         for volume in service["volumes"]:

@@ -72,16 +72,21 @@ def test_vs_code_saves_what_jupyter_saves(clone: Project) -> None:
     [on_save] = settings["emeraldwalk.runonsave"]["commands"]
     shell(clone, on_save["cmd"].replace("${file}", str(clone.root / NOTEBOOK)))
     changed = [
-        line for line in shell(clone, "git diff --unified=0").splitlines() if line[0] in "+-" and line[1] not in "+-"
+        line
+        for line in shell(clone, "git diff --no-ext-diff --unified=0").splitlines()
+        if line[0] in "+-" and line[1] not in "+-"
     ]
     assert len(changed) == 4, changed  # a line of the notebook and one of its module, before and after
 
 
-def two_edits(clone: Project, first: str, second: str) -> None:
-    """Two people save two versions of the line about the hour, and what their editors add."""
-    for branch, text, editor in (("ours", first, "VS Code"), ("theirs", second, "another")):
+def two_edits(clone: Project, first: str, second: str, line: str = "hour of the day, 0 to 23") -> None:
+    """Two people save a version of a line each, and what their editors add."""
+    for branch, old, new, editor in (
+        ("ours", "hour of the day, 0 to 23", first, "VS Code"),
+        ("theirs", line, second, "x"),
+    ):
         shell(clone, f"git checkout --quiet -B {branch} origin/main")
-        save(clone, "hour of the day, 0 to 23", text, editor)
+        save(clone, old, new, editor)
         shell(clone, "git commit --quiet --all --no-verify --message=edit")
     shell(clone, "git checkout --quiet ours")
 
@@ -97,6 +102,17 @@ def test_merge_leaves_a_notebook_that_opens(clone: Project) -> None:
     nbformat.validate(merged)
     text = "\n".join(cell.source for cell in merged.cells)
     assert all(part in text for part in ("<<<<<<<", "hour as we say", "hour as they say"))
+    refused = shell(clone, "uv run daybook export", code=2)
+    number = next(at for at, cell in enumerate(merged.cells, 1) if "<<<<<<<" in cell.source)
+    assert f"{NOTEBOOK} has a conflict in cell {number}: keep one of the two versions" in refused
+
+
+def test_merge_has_both_edits_and_export_their_modules(clone: Project) -> None:
+    two_edits(clone, "hour as we say", "a million degrees", "air temperature, 0 is -8 °C and 1 is +39 °C")
+    shell(clone, "git merge --quiet --no-edit theirs")
+    assert "bike_demand/data.py" in shell(clone, "uv run daybook export")
+    module = (clone.root / "bike_demand" / "data.py").read_text(encoding="utf-8")
+    assert "hour as we say" in module and "a million degrees" in module
 
 
 def test_merge_ignores_what_only_editors_have_changed(clone: Project) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -137,7 +138,9 @@ def test_dev_container_is_not_root(project: Project, containers: Containers) -> 
 def test_image_without_uv_lock_has_what_the_bento_locks(
     project: Project, containers: Containers, image: str, tmp_path: Path
 ) -> None:
-    name = containerize(project, containers, bake(tmp_path / "nvidia", accelerator="nvidia"))
+    folder, gpu = bake(tmp_path / "other"), bake(tmp_path / "gpu", model="net-gpu")
+    shutil.copy(gpu / "deploy" / "bento.Dockerfile", folder / "deploy")
+    name = containerize(project, containers, folder)
     installed = look_inside(containers, name)["installed"]
     bentos = Path(project.settings["BENTOML_HOME"], "bentos", "bike-demand")
     bento = bentos / (bentos / "latest").read_text(encoding="utf-8")

@@ -54,7 +54,11 @@ CASES = {
         {"start": "1999-01-01", "end": "1999-02-01"},
         "no logged prediction is about 1999-01-01 to 1999-01-31; there are some about 2012-01-01 to 2012-06-30",
     ),
-    "drift-empty-window": ("drift", {"days": "0"}, "the window is empty: its first day is 2012-07-01, and its end"),
+    "drift-empty-window": (
+        "drift",
+        {"start": "2012-07-05"},
+        "the window is empty: its first day is 2012-07-05, and its end 2012-07-01; choose an earlier start",
+    ),
     "drift-no-model": ("drift", {"model": "bike_demand:gone"}, "there is no model bike_demand:gone"),
     "drift-other-contract": (
         "drift",

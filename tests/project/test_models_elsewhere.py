@@ -37,7 +37,7 @@ def test_another_machine_fetches_the_champion(
     expected = json.loads(project.python(PREDICT, trained, json.dumps([ROW]), **settings))
     with serve(project, folder=project.root, **settings, BENTOML_HOME=str(tmp_path / "bentoml")) as service:
         with urllib.request.urlopen(f"{service.url}/model/") as response:
-            assert json.load(response) == {"model": trained, "bento": None}
+            assert json.load(response) == {"model": trained, "bento": None, "device": "cpu"}
         body, headers = json.dumps({"rows": [ROW]}).encode(), {"Content-Type": "application/json"}
         with urllib.request.urlopen(urllib.request.Request(f"{service.url}/predict", body, headers)) as response:
             assert json.load(response)["predictions"] == expected

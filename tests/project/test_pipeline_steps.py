@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from helpers import object_store
 from pipelines import TOOLS, run_steps
-from template import PROJECTS, bake, environment, install
+from template import ROOT, bake, environment, install
 from test_answers import HOSTILE
 
 
@@ -37,8 +38,8 @@ def test_push_passes(answers: dict[str, str], tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-@pytest.mark.parametrize("task", PROJECTS)
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("task", ["regression", "classification"])
 def test_push_passes_on_each_python(task: str, version: str, tmp_path: Path) -> None:
     find = [TOOLS / "uv", "python", "find", "--no-project", "--no-python-downloads", version]
     found = subprocess.run(find, capture_output=True, text=True)
@@ -52,6 +53,24 @@ def test_push_passes_on_each_python(task: str, version: str, tmp_path: Path) -> 
 @pytest.mark.long
 def test_push_passes_with_the_lowest_dependencies(tmp_path: Path) -> None:
     check_a_push(bake(tmp_path), tmp_path / "home", UV_RESOLUTION="lowest-direct")
+
+
+NIGHTLY = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yaml").read_text(encoding="utf-8"))["jobs"]["nightly"]
+
+
+def test_nightly_run_checks_the_library_and_a_fresh_project() -> None:
+    [command] = [step["run"] for step in NIGHTLY["steps"] if "run" in step]
+    shown = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "pytest -p no:cacheprovider" in shown and "nbdev-test" in shown
+    assert '-m pytest tests/project/test_pipeline_steps.py -k "test_push_passes and github"' in shown
+    assert NIGHTLY["env"] == {"UV_PRERELEASE": "${{ matrix.prerelease }}"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("prerelease", NIGHTLY["strategy"]["matrix"]["prerelease"])
+def test_push_passes_at_night(prerelease: str, tmp_path: Path) -> None:
+    """On the newest releases that the bounds allow, and with those that are not out yet."""
+    check_a_push(bake(tmp_path), tmp_path / "home", UV_PRERELEASE=prerelease)
 
 
 def test_push_that_breaks_something_is_stopped(tmp_path: Path) -> None:

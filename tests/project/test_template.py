@@ -31,24 +31,35 @@ def changes(root: Path) -> set[str]:
     return {entry[3:] for entry in listing.split("\0") if entry}
 
 
-@pytest.mark.parametrize("task", PROJECTS)
-def test_sync_gives_back_what_was_baked(copy: Path, task: str) -> None:
-    assert "nothing has changed" in template_command(copy, "sync", f"build/{PROJECTS[task]}")
+@pytest.mark.parametrize("name", PROJECTS)
+def test_sync_gives_back_what_was_baked(copy: Path, name: str) -> None:
+    assert "nothing has changed" in template_command(copy, "sync", f"build/{name}")
     assert changes(copy) == set()
 
 
-@pytest.mark.parametrize("task", PROJECTS)
-def test_sync_brings_a_chapter_of_its_task_with_placeholders(copy: Path, task: str) -> None:
-    project = copy / "build" / PROJECTS[task]
-    chapter, module = project / "nbs" / "00_data.ipynb", project / PROJECTS[task].replace("-", "_") / "data.py"
-    before = {path: path.read_text(encoding="utf-8") for path in (chapter, module)}
+@pytest.mark.parametrize(
+    ("name", "condition", "chapter"),
+    [
+        ("bike-demand", "task == 'regression'", "00_data"),
+        ("late-parcels", "task == 'classification'", "00_data"),
+        ("bike-demand", "model == 'trees'", "01_train"),
+        ("bike-net", "model != 'trees'", "01_train"),
+    ],
+)
+def test_sync_brings_a_chapter_of_its_own_with_placeholders(
+    copy: Path, name: str, condition: str, chapter: str
+) -> None:
+    project, package = copy / "build" / name, name.replace("-", "_")
+    module = {"00_data": "data.py", "01_train": "model.py"}[chapter]
+    paths = project / "nbs" / f"{chapter}.ipynb", project / package / module
+    before = {path: path.read_text(encoding="utf-8") for path in paths}
     for path, text in before.items():
-        path.write_text(text.replace("class LabelledRow", f"class {module.parent.name}_Row", 1), encoding="utf-8")
+        path.write_text(text.replace("import numpy as np", f"import numpy as {package}_np"), encoding="utf-8")
     try:
-        assert "copied nbs/00_data.ipynb" in template_command(copy, "sync", f"build/{project.name}")
-        mine = f"{TEMPLATE.name}/nbs/{{% if cookiecutter.task == '{task}' %}}00_data.ipynb{{% endif %}}"
+        assert f"copied nbs/{chapter}.ipynb" in template_command(copy, "sync", f"build/{name}")
+        mine = f"{TEMPLATE.name}/nbs/{{% if cookiecutter.{condition} %}}{chapter}.ipynb{{% endif %}}"
         assert mine in changes(copy) and len(changes(copy)) == 2
-        assert "class {{cookiecutter.package}}_Row" in (copy / mine).read_text(encoding="utf-8")
+        assert "import numpy as {{cookiecutter.package}}_np" in (copy / mine).read_text(encoding="utf-8")
     finally:
         subprocess.run(["git", "checkout", "--quiet", "."], cwd=copy, check=True)
         for path, text in before.items():
@@ -56,7 +67,7 @@ def test_sync_brings_a_chapter_of_its_task_with_placeholders(copy: Path, task: s
 
 
 def test_sync_refuses_what_jinja_would_read(copy: Path) -> None:
-    chapter = copy / "build" / PROJECTS["regression"] / "nbs" / "02_service.ipynb"
+    chapter = copy / "build" / "bike-demand" / "nbs" / "02_service.ipynb"
     before = chapter.read_text(encoding="utf-8")
     chapter.write_text(before.replace("> ", "> {{x}} ", 1), encoding="utf-8")
     assert "rewrite it" in template_command(copy, "sync", "build/bike-demand", code=1)
@@ -64,7 +75,7 @@ def test_sync_refuses_what_jinja_would_read(copy: Path) -> None:
 
 
 def test_sync_needs_a_default_project(copy: Path) -> None:
-    assert "not baked from the defaults" in template_command(copy, "sync", "build", code=1)
+    assert "not baked from the template" in template_command(copy, "sync", "build", code=1)
 
 
 def test_bake_keeps_edits(copy: Path) -> None:

@@ -1,8 +1,10 @@
 """A project of an earlier template becomes one of this version, and keeps what its people wrote."""
 
 import json
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -16,6 +18,11 @@ OURS = "Our stations are closed at night."
 def git(folder: Path, *args: str) -> str:
     """Run git in a folder and return what it prints."""
     return subprocess.run(["git", *AUTHOR, *args], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def head(folder: Path) -> str:
+    """The newest commit."""
+    return git(folder, "rev-parse", "HEAD").strip()
 
 
 def releases() -> list[str]:
@@ -83,7 +90,11 @@ def commit(project: Path) -> None:
 def check(ours: Path, template: Path, project: Project) -> None:
     """It is a project of the new template, with the team's edits."""
     assert not list(ours.rglob("*.rej"))
-    assert json.loads((ours / ".cruft.json").read_text())["commit"] == git(template, "rev-parse", "HEAD").strip()
+    if (link := ours / ".cruft.json").exists():
+        assert json.loads(link.read_text())["commit"] == head(template)
+    facts = tomllib.loads((ours / "pyproject.toml").read_text())
+    assert facts["tool"]["daybook"]["commit"] == head(template)
+    assert facts["tool"]["daybook"]["answers"]["project"] == "bike-demand"
     notebook = nbformat.read(ours / "nbs" / "00_data.ipynb", as_version=4)
     nbformat.validate(notebook)
     text = "\n".join(cell.source for cell in notebook.cells)
@@ -123,6 +134,78 @@ def test_update_replaces_the_library_alone(template: Path, project: Project, tmp
     commit(template)
     cruft(ours, "update", "--skip-apply-ask")
     changed = {line[3:] for line in git(ours, "status", "--porcelain").splitlines()}
-    assert changed == {".cruft.json", "daybook/novelty.py", "daybook/sql.py", "deploy/alerts.yaml"}
+    assert changed == {".cruft.json", "daybook/novelty.py", "daybook/sql.py", "deploy/alerts.yaml", "pyproject.toml"}
     assert json.loads((ours / "champion.json").read_text())["model"] == "bike_demand:abc"
     check(ours, template, project)
+
+
+def by_cookiecutter(folder: Path, template: Path) -> Path:
+    """A project that cookiecutter alone has made, under version control."""
+    command = [sys.executable, "-m", "cookiecutter", "--no-input", "--default-config", "--output-dir", str(folder)]
+    subprocess.run([*command, str(template)], check=True, capture_output=True)
+    project = folder / "bike-demand"
+    git(project, "init", "--quiet", "--initial-branch=main")
+    for key, value in (("name", "Tester"), ("email", "tester@example.com")):
+        git(project, "config", f"user.{key}", value)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--allow-empty", "--message=as generated")
+    return project
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    """Replace a text in a file."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text, f"{file} does not contain {old!r}"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def edit_by_hand(ours: Path) -> None:
+    """Edits in three chapters and in pyproject.toml."""
+    edit(ours)
+    for chapter, module, old, new in (
+        ("01_train", "model", "weight of each tree", "how much a tree weighs"),
+        ("02_service", "service", "Predicts from validated rows.", "Predicts rentals."),
+    ):
+        replace(ours / "nbs" / f"{chapter}.ipynb", old, new)
+        if old in (text := (ours / "bike_demand" / f"{module}.py").read_text()):
+            (ours / "bike_demand" / f"{module}.py").write_text(text.replace(old, new))
+    promote(ours)
+    commit(ours)
+
+
+def change(template: Path) -> None:
+    """A newer version of the template: of a chapter, the README, dependencies, the library and the champion."""
+    root = template / TEMPLATE.name
+    old = " = 100  # trees"
+    [chapter] = [path for path in root.glob("nbs/*01_train*") if old in path.read_text(encoding="utf-8")]
+    replace(chapter, old, " = 120  # trees")
+    replace(root / "README.md", "## Which files are yours", "## What is yours")
+    replace(root / "pyproject.toml", 'version = "0.1.0"', 'version = "0.1.1"')
+    replace(root / "champion.json", "No model is promoted yet", "No model yet")
+    (root / "daybook" / "novelty.py").write_text('"""New in this version."""\n')
+    (root / "daybook" / "when_made.py").unlink()
+    commit(template)
+
+
+@pytest.mark.parametrize("maker", ["cookiecutter", "cruft"])
+def test_update_by_git_has_both_sides(maker: str, template: Path, project: Project, tmp_path: Path) -> None:
+    ours = by_cookiecutter(tmp_path, template) if maker == "cookiecutter" else create(tmp_path, template)
+    edit_by_hand(ours)
+    change(template)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cookiecutter").symlink_to(Path(sys.executable).with_name("cookiecutter"))
+    person = {f"GIT_{role}_{key}": "t@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    path = {"PATH": f"{project.settings['PATH']}{os.pathsep}{tmp_path / 'bin'}"}
+    output = project.run("daybook", "update", cwd=ours, **person, **path)
+    assert output.startswith("done: the update from commit ")
+    assert git(ours, "status", "--porcelain") == ""
+    text = (ours / "nbs" / "01_train.ipynb").read_text(encoding="utf-8")
+    assert "how much a tree weighs" in text and " = 120  # trees" in text
+    assert "Predicts rentals." in (ours / "bike_demand" / "service.py").read_text()
+    assert 'version = "0.1.1"' in (ours / "pyproject.toml").read_text()
+    assert "## What is yours" in (ours / "README.md").read_text()
+    assert json.loads((ours / "champion.json").read_text())["model"] == "bike_demand:abc"
+    check(ours, template, project)
+    assert "already up to date" in project.run("daybook", "update", cwd=ours, **person, **path)
+    if maker == "cruft":
+        cruft(ours, "check")

@@ -1,6 +1,7 @@
 """The library's chapters are clean, and its modules are what they export."""
 
 import json
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -30,7 +31,7 @@ def test_chapters_are_clean_and_exported(tmp_path: Path) -> None:
 
 def test_chapters_hold_no_placeholder() -> None:
     for name, text in sources(ROOT).items():
-        assert "cookiecutter" not in text, name
+        assert not re.search(r"\{\{ ?cookiecutter", text), name
 
 
 def test_chapters_hold_no_path_of_a_machine() -> None:

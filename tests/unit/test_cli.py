@@ -157,13 +157,18 @@ def test_main_needs_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_params_shows_types_defaults_and_help(probe: Probe, capsys: pytest.CaptureFixture) -> None:
-    probe(parameters="day: date = date(2011, 1, 1)\nkind: Literal['x', 'y'] = 'x'  # which of them")
+    lines = "day: date = date(2011, 1, 1)\nkind: Literal['x', 'y'] = 'x'  # which of them"
+    lines += "\nverb: HTTPMethod = HTTPMethod.GET"
+    probe("from http import HTTPMethod", parameters=lines)
     assert main(["params", "probe"]) == 0
-    assert re.search(r"kind +Literal\['x', 'y'\] +'x' +which of them", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.search(r"kind +Literal\['x', 'y'\] +'x' +which of them", said)
+    assert re.search(r"verb +HTTPMethod: CONNECT, DELETE, GET, .+ +'GET'", said)
     assert main(["params", "probe", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0] == {
         "name": "day",
         "type": "date",
+        "allowed": "",
         "default": "2011-01-01",
         "help": "",
     }
@@ -187,10 +192,13 @@ def test_run_survives_an_overview_that_cannot_be_written(
     assert capsys.readouterr().err == "the overview cannot be written: [Errno 28] No space left on device\n"
 
 
+OF_NO_JOB = ("adopt", "check", "ship", "docs", "git", "export", "update")
+
+
 def test_help_and_version(capsys: pytest.CaptureFixture) -> None:
     assert main(["--version"]) == 0 and capsys.readouterr().out == f"daybook {version()}\n"
     jobs_commands = {"run", "sweep", "params", "list", "show", "rerun", "clean"}
-    assert set(daybook.commands) == jobs_commands | {"adopt", "check", "ship"}
+    assert set(daybook.commands) == jobs_commands | {*OF_NO_JOB}
     for name in daybook.commands:
         assert main([name, "--help"]) == 0 and f"Usage: daybook {name}" in capsys.readouterr().out
     assert main([]) == 2 and "Usage: daybook" in capsys.readouterr().err
@@ -203,7 +211,7 @@ def test_documented_calls_are_understood() -> None:
     for line in documented:
         name, *words = shlex.split(line, comments=True)[1:]
         daybook.commands[name].make_context(name, words)
-    assert {line.split()[1] for line in documented} >= set(daybook.commands) - {"adopt", "check", "ship"}  # of no job
+    assert {line.split()[1] for line in documented} >= set(daybook.commands) - {*OF_NO_JOB}
 
 
 def test_start_is_fast() -> None:

@@ -17,6 +17,7 @@ from daybook.compaction import Compaction
 from daybook.example import contract
 from daybook.files import Folder
 from daybook.log import Log
+from daybook.merging import merge_days
 from daybook.project import DaybookError
 
 
@@ -170,3 +171,8 @@ def test_other_tools_read_the_folder(log: Log) -> None:
     assert found == [(20, expected, "BIGINT", "demand")]
     schema = json.loads((log.folder / "contracts/demand/v1.json").read_text())
     assert schema == contract.schema
+
+
+def test_merge_before_anything_is_logged_does_nothing(tmp_path: Path) -> None:
+    assert merge_days(Folder.at(tmp_path / "iolog")) == 0
+    assert not (tmp_path / "iolog").exists()

@@ -23,7 +23,7 @@ def test_period_is_from_start_until_before_end() -> None:
 
 
 def test_period_without_rows_is_refused() -> None:
-    with pytest.raises(DaybookError, match="no rows from 2030-01-01 to the end: the table's days are 2024-01-01 to"):
+    with pytest.raises(DaybookError, match="to the end: the table's days are 2024-01-01 to .*, choose start and end"):
         period(ended, FRAME, date(2030, 1, 1))
     with pytest.raises(DaybookError, match="trips has no time.*leave out start and end"):
         period(timeless, FRAME, end=date(2024, 2, 1))
@@ -64,9 +64,17 @@ def test_holdout_without_time_is_a_fifth() -> None:
     assert set(FRAME[is_last]["ending"]) == set(FRAME["ending"])
 
 
-@pytest.mark.parametrize("contract, rows, days", [(ended, 400, 40), (ended, 400, 0), (ended, 0, 7), (timeless, 1, 7)])
-def test_holdout_leaves_rows_to_learn_from(contract: Contract, rows: int, days: int) -> None:
-    with pytest.raises(DaybookError, match="rows are too few to learn from if"):
+@pytest.mark.parametrize(
+    ("contract", "rows", "days", "remedy"),
+    [
+        (ended, 400, 40, "if the last 40 days are held out: hold out 1 to 39 of them"),
+        (ended, 400, 0, "if the last 0 days are held out: hold out 1 to 39 of them"),
+        (ended, 0, 7, "if the last 7 days are held out: take a longer table"),
+        (timeless, 1, 7, "if a fifth of them are held out: take a table with five rows"),
+    ],
+)
+def test_holdout_leaves_rows_to_learn_from(contract: Contract, rows: int, days: int, remedy: str) -> None:
+    with pytest.raises(DaybookError, match=f"are too few to learn from {remedy}"):
         is_held_out(contract, FRAME.head(rows), days)
 
 

@@ -1,5 +1,6 @@
 """Saving a notebook cleans it and exports its module, if it is a source."""
 
+import contextlib
 import logging
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from tornado.web import HTTPError
 
 from daybook.jupyter import clean_on_save, export_on_save, is_source
 
@@ -34,7 +36,8 @@ def save(path: Path, *cells: str) -> None:
     notebook.cells[0].metadata = {"tags": ["parameters"], "collapsed": True}
     notebook.metadata = {"language_info": {"name": "python"}}
     model: dict[str, Any] = {"type": "notebook", "content": notebook}
-    clean_on_save(model=model, path=str(path), contents_manager=MANAGER)
+    with contextlib.suppress(HTTPError):  # the page is told, and its user saves again
+        clean_on_save(model=model, path=str(path), contents_manager=MANAGER)
     nbformat.write(notebook, path)
     export_on_save(os_path=str(path), model=model, contents_manager=MANAGER)
 
@@ -114,3 +117,20 @@ def test_save_of_other_files_does_nothing(project: Path) -> None:
     model = {"type": "file", "content": None}
     clean_on_save(model=model, path=str(project / "nbs/notes.md"), contents_manager=MANAGER)
     export_on_save(os_path=str(project / "nbs/notes.md"), model=model, contents_manager=MANAGER)
+
+
+def test_clean_on_save_tells_the_page_once_of_a_cell_that_does_not_parse(project: Path) -> None:
+    path = str(project / "nbs/00_data.ipynb")
+
+    def saves(cell: str) -> bool:
+        content = new_notebook(cells=[new_code_cell("#| default_exp data"), new_code_cell(cell)])
+        try:
+            clean_on_save(model={"type": "notebook", "content": content}, path=path, contents_manager=MANAGER)
+        except HTTPError as error:
+            assert error.status_code == 400 and "Nothing is saved yet: 00_data.ipynb exports a cell" in str(error)
+            return False
+        return True
+
+    half, third = "#| export\ndef f(:", "#|export\nx = 1 +"
+    assert [saves(cell) for cell in (half, half, third, third)] == [False, True, True, True]
+    assert [saves(cell) for cell in ("#| export\nx = 1", half, "def f(:", half)] == [True, False, True, False]

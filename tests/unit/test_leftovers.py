@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from power import followed
 from segments_of import ROW, answered, write_schema, write_segment
 from test_power_cut import needs_descriptors
 
-from daybook import example, jobs, supervisor
+from daybook import champion, example, jobs, models, supervisor
 from daybook.example import contract
 from daybook.log import Log
 from daybook.notebooks import Job
@@ -127,3 +128,74 @@ def test_the_output_of_a_score_is_on_the_disk_when_it_has_its_name(
     followed(root, tmp_path / "cuts", check, monkeypatch, score)
     content = (root / "out" / "week.parquet").read_bytes()
     assert set(seen) == {before, content} and seen[-1] == seen[-2] == content
+
+
+KILLED_PROMOTION = """
+import os, signal, sys
+from pathlib import Path
+from daybook import champion, files, models
+copying = files.shutil.copyfile
+def killed(source, draft):
+    copying(source, draft)
+    os.kill(os.getpid(), signal.SIGKILL)
+def waits(source, draft):
+    Path(draft).write_text("half")
+    print("writing", flush=True)
+    sys.stdin.read()
+    copying(source, draft)
+files.shutil.copyfile = {"killed": killed, "waits": waits}.get(sys.argv[1], copying)
+models.export_model = lambda tag, path: (path.write_text("a model"), path)[1]
+champion.store_model(sys.argv[2])
+"""
+
+
+def promote(tmp_path: Path, how: str, tag: str) -> subprocess.Popen:
+    """Start storing a model."""
+    environment = os.environ | {"MODEL_STORE": str(tmp_path / "models")}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", KILLED_PROMOTION, how, tag]
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+
+def stored(tmp_path: Path) -> list[str]:
+    """The files in the store of models, drafts as well."""
+    return sorted(path.name for path in (tmp_path / "models").iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such locks")
+def test_store_model_removes_the_draft_of_a_killed_promotion(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert promote(tmp_path, "killed", "demand:a").wait(60) == -9
+        [draft] = stored(tmp_path)  # the one before is gone
+        assert draft.startswith(".demand-a.bentomodel.")
+    (tmp_path / "models" / "notes.txt").touch()
+    assert promote(tmp_path, "", "demand:b").wait(60) == 0
+    assert stored(tmp_path) == ["demand-b.bentomodel", "notes.txt"]
+    assert (tmp_path / "models" / "demand-b.bentomodel").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such locks")
+def test_store_model_leaves_the_draft_of_a_promotion_that_runs(tmp_path: Path) -> None:
+    first = promote(tmp_path, "waits", "demand:a")
+    assert first.stdout.readline() == "writing\n"
+    second = promote(tmp_path, "", "demand:b")
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(4)
+    [draft] = stored(tmp_path)
+    assert draft.startswith(".demand-a.bentomodel.")
+    first.communicate("")
+    assert (first.wait(60), second.wait(60)) == (0, 0)
+    assert stored(tmp_path) == ["demand-a.bentomodel", "demand-b.bentomodel"]
+
+
+def test_store_model_removes_drafts_at_a_url_when_they_are_an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_STORE", "memory://bucket/models")
+    monkeypatch.setattr(models, "export_model", lambda tag, path: (path.write_text("a model"), path)[1])
+    store = champion.model_store()
+    for name in ("old", "new"):
+        store.put(f"demand-{name}.bentomodel.0123abcd.part", b"half")
+    file = store.fs.store[f"{store.root}/demand-old.bentomodel.0123abcd.part"]
+    file.modified -= timedelta(hours=2)
+    champion.store_model("demand:b")
+    assert store.list() == ["demand-b.bentomodel", "demand-new.bentomodel.0123abcd.part"]
+    store.fs.rm(store.root, recursive=True)

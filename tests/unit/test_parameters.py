@@ -1,5 +1,6 @@
 """A parameters cell as a model, and what texts and values become in it."""
 
+import ast
 import json
 import math
 from datetime import date, datetime
@@ -10,6 +11,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+import daybook
+from daybook.notebooks import parameters_cell
 from daybook.parameters import SECRET, all_values, describe, given_args, is_secret, model_of, nearest, parse, split
 from daybook.project import DaybookError
 
@@ -154,10 +157,30 @@ def test_model_of_accepts_names_that_pydantic_uses() -> None:
 
 def test_describe_shows_types_defaults_and_help() -> None:
     rows = describe(model_of(TYPED))
-    assert rows[8] == {"name": "kind", "type": "Literal['x', 'y']", "default": "x", "help": "which of them"}
+    kind = {"name": "kind", "type": "Literal['x', 'y']", "allowed": "x, y", "default": "x", "help": "which of them"}
+    assert rows[8] == kind and describe(model_of("")) == []
     assert json.loads(json.dumps(rows))[4]["default"] == "2011-01-01"
     wrapped = 'names: list[str] = [\n    "a",\n    "b",\n]  # of the columns'
     assert describe(model_of(wrapped))[0]["help"] == "of the columns"
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        ("n: PositiveInt = 1", "above 0"),
+        ("n: NonNegativeFloat | None = None", "from 0"),
+        ("n: list[Literal[1, 2]] = [1]", "1, 2"),
+        ("n: Literal[1] | None = None", "1"),
+        ("n: float = float('nan')", ""),
+        ("n: Path = Path('a.csv')", ""),
+        ("n: SecretStr = SecretStr('')", ""),
+        ("n: HTTPMethod = HTTPMethod.GET", "CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE"),
+        ("n: list[HTTPMethod] = []", "CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE"),
+    ],
+)
+def test_describe_shows_what_is_allowed(line: str, allowed: str) -> None:
+    imports = ast.parse("from http import HTTPMethod").body
+    assert [row["allowed"] for row in describe(model_of(line, imports))] == [allowed]
 
 
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,3 +200,32 @@ def test_nearest_and_split() -> None:
     assert nearest("cuont", ["count"]) == "did you mean count? there is: count"
     assert nearest("z", ["a", "b"]) == "there are: a, b" and nearest("z", []) == "there are: none"
     assert split('a, "b, c",') == ["a", "b, c", ""] and split("") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad", "reason"),
+    [
+        ("PositiveInt", "1", "0", "input should be greater than 0"),
+        ("NonNegativeInt", "0", "-1", "input should be greater than or equal to 0"),
+        ("PositiveFloat | None", "0.1", "-1", "input should be greater than 0"),
+        ("list[NonNegativeFloat]", "0,0.5", "0,-0.5", "input should be greater than or equal to 0"),
+    ],
+)
+def test_parse_keeps_to_bounds(kind: str, good: str, bad: str, reason: str) -> None:
+    model = model_of(f"x: {kind} = {'[]' if 'list' in kind else 1}")
+    parse(model, {"x": good})
+    with pytest.raises(DaybookError, match=f"^parameter x={bad}: {reason}$"):
+        parse(model, {"x": bad})
+
+
+NOTEBOOKS = [path for path in Path(daybook.__file__).parents[1].glob("nbs/*.ipynb*") if "00_data" not in path.name]
+BOUNDED = ("days", "holdout_days", "folds", "max_iter", "max_depth", "learning_rate", "min_rows", "tolerated", "batch")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_owners_notebooks_refuse_numbers_without_a_sense(path: Path) -> None:
+    """Before anything starts, and not with an estimator's traceback."""
+    model = model_of(parameters_cell(path.read_bytes()) or "")
+    for name in set(BOUNDED) & set(model.model_fields):
+        with pytest.raises(DaybookError, match=f"^parameter {name}=0: input should be greater than 0$"):
+            parse(model, {name: "0"})

@@ -74,13 +74,14 @@ def test_csv_names_that_are_absent_or_twice_are_kept_apart(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "table.csv is empty"),
+        (b"", "table.csv is empty: a table has a line with the names of its columns"),
         (b"\n\n", "table.csv is empty"),
         (b"a,b\n1,2\n3\n", "line 3 has 1 columns instead of 2"),
         (b"a,b\n1,2\n3,4,5\n", "line 3 has 3 columns instead of 2"),
         (b"a,b\n" + b"1,2\n" * 30_000 + b"3\n", "line 30002 has 1 columns instead of 2"),
         (b'a,b\n1,"2\n', "line 2: a quote is not closed"),
         (b"PK\x03\x04\x14\x00 and so on", "is an Excel file"),
+        (bytes(range(256)) * 9, "a table is CSV, Parquet or JSON lines"),
         (b"PAR1 and so on", "cannot be read"),
         (b'{"a": 1}\n{"a": \n', "cannot be read: .*Malformed JSON"),
         (b"\x1f\x8b\x08\x00broken", "cannot be read"),
@@ -93,9 +94,11 @@ def test_open_source_says_what_is_wrong_in_one_sentence(tmp_path: Path, content:
 
 
 def test_open_source_of_what_is_absent(tmp_path: Path) -> None:
-    for source in (tmp_path, tmp_path / "none.csv", tmp_path / "*.csv", "nosuch://bucket/x.csv"):
+    for source in (tmp_path / "none.csv", tmp_path / "*.csv", "nosuch://bucket/x.csv"):
         with pytest.raises(DaybookError, match="no such file|Protocol not known"):
             open_source(source)
+    with pytest.raises(DaybookError, match="is a folder without a table: name a file, or a folder of files that end"):
+        open_source(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_require_same_is_relative_to_large_predictions() -> None:
 
 
 def test_changes_names_versions() -> None:
-    now = replay.libraries(["yaml"])
+    now = replay.libraries(["yaml", "sklearn", "scipy"])
     assert now.keys() >= {"python", "daybook", "numpy", "scipy", "scikit-learn", "PyYAML"}
     assert replay.changes(now) == ""
     assert replay.changes(now | {"numpy": "1.0", "gone": "2.0"}) == f"numpy 1.0 → {now['numpy']}, gone 2.0 → absent"

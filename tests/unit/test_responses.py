@@ -1,13 +1,16 @@
 """What a service returns and which actuals it takes, for each kind of target."""
 
+import asyncio
+import json
 from typing import Any, Literal
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from daybook import example
 from daybook.contract import Contract
+from daybook.endpoints import Endpoint
 from daybook.predictions import align, as_response, check_predictions, class_names
 from daybook.project import DaybookError
 from daybook.responses import Actuals, ClassesResponse, PredictResponse, actuals_type
@@ -91,3 +94,27 @@ def test_align_puts_classes_into_the_order_of_today() -> None:
     assert align(np.array([[0.5, 0.3, 0.2]]), older, COLOURS).tolist() == [[0.2, 0.0, 0.5]]
     with pytest.raises(DaybookError, match="the target y is multiclass now, and a model was made when it was regress"):
         align(np.array([0.5]), contract_of(float), COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"hour": 8, "windy": 1}, "windy: the contract has no such field, leave it out (row 0 and 876 more)"),
+        ({}, "hour: field required (row 0 and 876 more)"),
+        ({"hour": 24}, "hour: input should be less than 24 (row 0 and 876 more)"),
+        (dict.fromkeys("abcde", 1), "; 3 more are in the detail"),
+    ],
+)
+def test_response_says_once_what_is_wrong_in_all_rows(row: dict[str, Any], error: str) -> None:
+    hour = create_model("Hour", __config__=ConfigDict(extra="forbid"), hour=(int, Field(lt=24)))
+    body = json.dumps({"rows": [row] * 877}).encode()
+    endpoint = Endpoint(create_model("Input", rows=(list[hour], ...)), lambda: pytest.fail("it was called"))
+    status, response = asyncio.run(endpoint.respond(body))
+    assert (status, json.loads(response)["error"][-len(error) :]) == (400, error)
+    assert {fault["count"] for fault in json.loads(response)["detail"]} == {877}
+    assert len(response) < 2000
+
+
+def test_response_to_what_is_no_json_says_so() -> None:
+    endpoint = Endpoint(create_model("Input", rows=(list[int], ...)), lambda: pytest.fail("it was called"))
+    assert "invalid JSON: " in json.loads(asyncio.run(endpoint.respond(b'{"rows": ['))[1])["error"]

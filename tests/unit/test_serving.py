@@ -120,7 +120,7 @@ def test_service_predicts_what_the_model_predicts(tag: str, tmp_path: Path, monk
     assert refused.json()["detail"][0]["loc"] == ["rows", 1, "hour"]
     assert "more than one actual for r1:0" in twice.json()["detail"][0]["msg"]
     assert taken.json()["accepted"] == 1
-    assert model.json() == {"model": tag, "bento": None}
+    assert model.json() == {"model": tag, "bento": None, "device": "cpu"}
     assert page.status_code == 200 and "text/html" in page.headers["content-type"]
     assert "504" in document.json()["paths"]["/predict"]["post"]["responses"]
     assert [entry["status"] for entry in entries(tmp_path)] == [200, 400, 400, 200]

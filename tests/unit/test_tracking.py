@@ -63,6 +63,13 @@ def log(folder: Folder, *runs: Run) -> list[tuple]:
     return Client.calls
 
 
+def test_tracking_logs_the_steps_of_a_run_that_was_stopped(server: Folder) -> None:
+    calls = log(server, replace(EXAMPLE, status="pruned", metrics={}, steps=[[0, 3.0], [4, 2.5]]))
+    [(_, _, metrics, _)] = [call for call in calls if call[0] == "log_batch"]
+    assert [(name, value, step) for name, value, _, step in metrics] == [("reported", 3.0, 0), ("reported", 2.5, 4)]
+    assert calls[-1][2] == "KILLED"
+
+
 def test_tracking_logs_a_run(server: Folder, capfd: pytest.CaptureFixture) -> None:
     calls = log(server, EXAMPLE)
     names = [call[0] for call in calls]

@@ -16,9 +16,9 @@ from daybook import sweep as module
 from daybook.notebooks import Task
 from daybook.project import DaybookError
 from daybook.runs import Run, all_runs, open_runs
-from daybook.space import Range
+from daybook.space import Range, drawn_of, value_of
 from daybook.sweep import front, sweep
-from daybook.trials import Trials, _drawn, _value
+from daybook.trials import Trials
 
 pytest.importorskip("optuna")
 Probe = Callable[..., str]
@@ -44,14 +44,14 @@ def test_trials_draw_from_the_axis_in_its_type(axis: Any) -> None:
         assert type(value) is type(axis.low) and axis.low <= value <= axis.high
     else:
         assert value in axis
-    again = _value(axis, _drawn(axis, value))
+    again = value_of(axis, drawn_of(axis, value))
     assert again == value or abs(again - value).total_seconds() < 1e-3
 
 
 def test_drawn_is_none_outside_the_axis() -> None:
     outside = [0.5, 10, date(2023, 1, 1), datetime(2025, 1, 1), 5, date(2025, 1, 1), "c", 2, ["temp"]]
-    assert [_drawn(axis, value) for axis, value in zip(AXES, outside, strict=True)] == [None] * len(AXES)
-    assert _drawn([True, False], 1) is None and _drawn([4, 8], None) is None and _drawn(AXES[1], None) is None
+    assert [drawn_of(axis, value) for axis, value in zip(AXES, outside, strict=True)] == [None] * len(AXES)
+    assert drawn_of([True, False], 1) is None and drawn_of([4, 8], None) is None and drawn_of(AXES[1], None) is None
 
 
 def test_trials_try_nothing_twice_and_end_with_the_space() -> None:

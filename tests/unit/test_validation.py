@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, create_model, field_validator, model_validator
 
 from daybook.contract import Contract
 from daybook.validation import ContractError, fingerprint, validate
@@ -229,3 +229,15 @@ def test_validate_quotes_values_as_they_are_written() -> None:
         validate(sales, pd.DataFrame({"shop": ["Harbour"], "code": ["a"], "n": [1.0]}))
     with pytest.raises(ContractError, match="value error, NONE is no code: ask Ann"):
         validate(sales, pd.DataFrame({"shop": ["Harbour"], "code": ["NONE"], "n": [1.0]}))
+
+
+def test_validate_lists_at_most_ten_faults() -> None:
+    """In one line, however many columns a table has."""
+    names = [f"x{number}" for number in range(30)]
+    row = create_model("Row", **dict.fromkeys(names, (float, ...)))
+    wide = Contract(create_model("LabelledRow", __base__=row, y=(float, ...)), target="y", name="wide")
+    table = pd.DataFrame(dict.fromkeys(names, ["many"] * 877) | {"y": 1.0})
+    with pytest.raises(ContractError) as caught:
+        validate(wide, table)
+    assert str(caught.value).count("and 874 more") == 10
+    assert str(caught.value).endswith("and 20 more rules are broken")

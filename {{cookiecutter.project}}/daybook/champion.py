@@ -6,7 +6,7 @@
 __all__ = ['MAX_FILES', 'MAX_BYTES', 'Champion', 'champion_file', 'read_champion', 'model_store', 'archive_name', 'store_model',
            'unpack', 'tag_of', 'check_unpacked', 'fetch_model', 'user_name', 'promote', 'served']
 
-# %% ../../nbs/08_champion.ipynb #2eb4f8e4
+# %% ../../nbs/08_champion.ipynb #0c36e7ba
 import contextlib
 import getpass
 import os
@@ -24,9 +24,10 @@ import yaml
 from pydantic import AliasChoices, BaseModel, Field
 
 from . import models
-from .files import Folder, reachable, write_atomically
+from .files import Folder, make_folder, reachable, write_atomically
 from .models import ModelNotFound
 from .project import DaybookError, project_root
+from .replay import one_line
 
 # %% ../../nbs/08_champion.ipynb #68285b5f
 class Champion(BaseModel, extra="forbid"):
@@ -46,14 +47,14 @@ def champion_file() -> Path:
     "`$CHAMPION_FILE`, or `champion.json` of this project."
     return Path(os.environ.get("CHAMPION_FILE") or project_root() / "champion.json")
 
-# %% ../../nbs/08_champion.ipynb #70b46dc6
+# %% ../../nbs/08_champion.ipynb #76caed05
 def read_champion() -> Champion:
     "What `champion.json` says; raises `DaybookError` for a file that is absent or wrong."
     path = champion_file()
     try:
         return Champion.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise DaybookError(f"{path} must be JSON with model, metrics and reason: {error}") from error
+        raise DaybookError(f"{path} must be JSON with model, metrics and reason: {one_line(error)}") from error
 
 # %% ../../nbs/08_champion.ipynb #5b638b8c
 def model_store() -> Folder:
@@ -71,27 +72,60 @@ def archive_name(tag: str) -> str:
         raise DaybookError(f"{tag!r} is no model: a model is called name:version")
     return f"{tag.replace(':', '-')}.bentomodel"
 
-# %% ../../nbs/08_champion.ipynb #b671a7e6
+# %% ../../nbs/08_champion.ipynb #41b14228
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    "Wait until no other process of this machine holds the folder; False where there are no locks."
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else -1
+    try:
+        is_alone = False
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            is_alone = True
+        yield is_alone
+    finally:
+        if fcntl:
+            os.close(descriptor)
+
+
+def _remove_drafts(store: Folder, is_alone: bool) -> None:
+    "Delete what killed promotions have left: an hour later, or at once if nobody else can be writing."
+    an_hour_ago = datetime.now(UTC).timestamp() - 3600
+    is_draft = re.compile(r"\.bentomodel\.[0-9a-f]{8}(\.part)?$").search
+    with reachable(store), contextlib.suppress(FileNotFoundError):  # another promotion was faster
+        for path in filter(is_draft, store.fs.find(store.root)):
+            if is_alone or store.fs.modified(path).timestamp() < an_hour_ago:
+                store.fs.rm_file(path)
+
+# %% ../../nbs/08_champion.ipynb #af345ab0
 def store_model(
     tag: str,  # name:version
 ) -> str:  # its URL
     "Put a model into `MODEL_STORE` in one step, unless it is there already."
     store, name = model_store(), archive_name(tag)
-    if not store.exists(name):
-        with tempfile.TemporaryDirectory() as folder:
-            store.put_file(name, models.export_model(tag, Path(folder, "model.bentomodel")))
+    with _locked(Path(store.root)) if store.is_local else contextlib.nullcontext(False) as is_alone:
+        _remove_drafts(store, is_alone)
+        if not store.exists(name):
+            with tempfile.TemporaryDirectory() as folder:
+                store.put_file(name, models.export_model(tag, Path(folder, "model.bentomodel")))
     return store.url(name)
 
-# %% ../../nbs/08_champion.ipynb #07b4a45a
+# %% ../../nbs/08_champion.ipynb #ea536c44
 MAX_FILES, MAX_BYTES = 10_000, 32 * 2**30  # of an archive, unpacked
 
 
 def _require_bounds(archive: Path, files: int, size: int) -> None:
     "Raise `DaybookError` for an archive that is too large."
     if files > MAX_FILES or size > MAX_BYTES:
-        raise DaybookError(
-            f"{archive.name} is too large: it holds more than {MAX_FILES:,} files or {MAX_BYTES:,} bytes"
-        )
+        limits = f"{MAX_FILES:,} files or {MAX_BYTES:,} bytes"
+        raise DaybookError(f"{archive.name} is too large: it holds more than {limits}")
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -163,38 +197,15 @@ def user_name() -> str:
     except (OSError, KeyError):
         return "unknown"
 
-# %% ../../nbs/08_champion.ipynb #fca8f43d
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    "Wait until no other process of this machine holds the folder."
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
+# %% ../../nbs/08_champion.ipynb #bd691664
 def _replace_champion(champion: Champion, seen: Champion) -> None:
     "Write champion.json, unless it says by now something else than was seen; then it raises `DaybookError`."
     path = champion_file()
     with _locked(path.parent):
         present = read_champion()
         if present != seen:
-            raise DaybookError(
-                f"{path.name} has changed meanwhile: the champion is {present.model}, and this promotion was about"
-                f" {seen.model or 'none'}: run the backtest again"
-            )
+            about = f"{present.model}, and this promotion was about {seen.model or 'none'}"
+            raise DaybookError(f"{path.name} has changed meanwhile: the champion is {about}: run the backtest again")
         write_atomically(path, (champion.model_dump_json(indent=2) + "\n").encode())
 
 # %% ../../nbs/08_champion.ipynb #86540ba1

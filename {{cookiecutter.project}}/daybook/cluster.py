@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['connect', 'run_on_cluster']
 
-# %% ../../nbs/39_cluster.ipynb #28a442b8
+# %% ../../nbs/39_cluster.ipynb #c41d557d
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import runs
 from .files import Folder
-from .jobs import files_of, send, started
+from .jobs import IsHopeless, files_of, send, started
 from .notebooks import Task
 from .project import DaybookError, project_root
 from .runs import Run
@@ -47,14 +47,29 @@ def _stop_signal(name: str) -> Callable[[], bool]:
 
     return is_stopped
 
-# %% ../../nbs/39_cluster.ipynb #4bc55c77
-def _run_on_worker(task: Task, time_limit: float | None, stop: str) -> dict[str, bytes]:
+# %% ../../nbs/39_cluster.ipynb #67f775d7
+def _asking(run: Run, stop: str) -> Callable[[Mapping[int, float]], bool]:
+    "Whether the caller has found a run hopeless; it hears of new steps."
+    from distributed import get_worker
+
+    worker, is_set = get_worker(), _stop_signal(f"{stop}-{run.id}")
+
+    def is_hopeless(steps: Mapping[int, float]) -> bool:
+        if steps:
+            worker.log_event(stop, [run.id, list(steps.items())])
+        return is_set()
+
+    return is_hopeless
+
+# %% ../../nbs/39_cluster.ipynb #85e65637
+def _run_on_worker(task: Task, time_limit: float | None, stop: str, asks: bool) -> dict[str, bytes]:
     "Execute a task on a worker of Dask; returns the files of its folder."
     _require_same_code(task.run)
     # Dask's workers are daemons, which multiprocessing does not let start processes.
     multiprocessing.current_process()._config["daemon"] = False
     with tempfile.TemporaryDirectory(prefix="daybook-") as folder:
-        supervise(task, Path(folder), time_limit, _stop_signal(stop), is_alone=False)
+        options = {"is_hopeless": _asking(task.run, stop)} if asks else {}
+        supervise(task, Path(folder), time_limit, _stop_signal(stop), is_alone=False, **options)
         return files_of(Path(folder))
 
 # %% ../../nbs/39_cluster.ipynb #4d7ade0f
@@ -82,12 +97,28 @@ def connect(scheduler: str) -> "Client":
     except (OSError, ValueError) as error:
         raise DaybookError(f"no Dask scheduler responds at {scheduler}: {error}") from None
 
-# %% ../../nbs/39_cluster.ipynb #1ee18a6e
+# %% ../../nbs/39_cluster.ipynb #c3e7c6f3
+def _answering(
+    client: "Client", stop: str, futures: Mapping[Any, Run], is_hopeless: IsHopeless
+) -> Callable[[tuple], Awaitable[None]]:
+    "A function that tells a worker when its run is hopeless."
+    from distributed import Event
+
+    async def answer(event: tuple) -> None:
+        _, (id, steps) = event
+        run = next((run for run in list(futures.values()) if run.id == id), None)
+        if run and is_hopeless(run, dict(steps)):
+            await Event(f"{stop}-{id}", client=client).set()
+
+    return answer
+
+# %% ../../nbs/39_cluster.ipynb #c6c7fe7c
 def run_on_cluster(
     tasks: Iterable[Task],  # an iterator is asked for the next task when a worker is free
     folder: Folder,
     time_limit: float | None,  # seconds, of each run
     scheduler: str,  # its address
+    is_hopeless: IsHopeless | None = None,  # whether to stop a run that reports as it goes
 ) -> Iterator[Run]:
     "Execute tasks on the workers of a cluster, and yield each run as it ends; leaving the loop stops the others."
     with connect(scheduler) as client:
@@ -96,12 +127,16 @@ def run_on_cluster(
         stop = runs.new_id(datetime.now(UTC))
         stopped = Event(stop, client=client)
         todo, futures, ended = iter(tasks), {}, as_completed([], loop=client.loop)
+        if is_hopeless:
+            client.subscribe_topic(stop, _answering(client, stop, futures, is_hopeless))
 
         def submit() -> None:
             "Give the cluster all tasks of a list, or as many of an iterator as it has threads."
             free = len(tasks) if isinstance(tasks, Sequence) else max(sum(client.nthreads().values()), 1) - len(futures)
             for task in map(started, islice(todo, max(free, 0))):
-                future = client.submit(_run_on_worker, task, time_limit, stop, key=task.run.id, pure=False)
+                future = client.submit(
+                    _run_on_worker, task, time_limit, stop, bool(is_hopeless), key=task.run.id, pure=False
+                )
                 futures[future] = task.run
                 ended.add(future)
 

@@ -119,7 +119,10 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
     is_float = kind is float or (has_points and not has_gaps)
     return Form(float if is_float else int, doubtful=tuple(left))
 
-# %% ../../nbs/50_column_types.ipynb #2c70c0a2
+# %% ../../nbs/50_column_types.ipynb #6bdf1d0f
+_WIDER = {int: float, date: datetime}
+
+
 def _text_form(values: str, decimal: str, has_gaps: bool) -> Form:
     "The form of a column of texts."
     count = duckdb.sql(f"SELECT count(*) FROM {values}").fetchall()[0][0]
@@ -128,6 +131,10 @@ def _text_form(values: str, decimal: str, has_gaps: bool) -> Form:
         left = _left_over(values, kind, None, decimal)
         if left is None or 4 * len(left) > count or count <= len(left) + len(_gaps(values)):
             continue
+        if left and kind in _WIDER:
+            fewer = _left_over(values, _WIDER[kind], None, decimal)
+            if fewer is not None and len(fewer) < len(left):
+                continue  # 42.5 among whole numbers is a number, and no missing value
         if kind in (int, float):
             return _number(values, kind, left, has_gaps)
         return Form(kind, doubtful=tuple(left))

@@ -68,8 +68,8 @@ def failed_cell(folder: Folder, run: Run) -> str:
             return text if sys.stderr.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text)
     return ""
 
-# %% ../../nbs/43_console.ipynb #ca162863
-_plain = {"DaybookError", "ContractError", "ModelError", "ModelNotFound"}
+# %% ../../nbs/43_console.ipynb #d7e47d15
+_plain = {"DaybookError", "ContractError", "DeviceError", "ModelError", "ModelNotFound"}
 
 
 def _print_verdict(run: Run) -> None:
@@ -96,7 +96,7 @@ def print_run(run: Run, folder: Folder) -> None:
     print(f"{run.job} done in {run.seconds:.1f} s: {path}/report.html")
     _print_verdict(run)
 
-# %% ../../nbs/43_console.ipynb #c5b10910
+# %% ../../nbs/43_console.ipynb #4488ccf1
 def _progress_bar() -> Any:
     "A bar with the counts of a sweep, on the error output."
     from rich import progress
@@ -112,27 +112,27 @@ def _progress_bar() -> Any:
 @contextmanager
 def sweep_progress(name: str, workers: int | None) -> Iterator[Callable[[Run | None, int, int], None]]:
     "Show the progress of a sweep; yields what `sweep` calls."
-    counts = {"done": 0, "failed": 0}
+    counts = {"done": 0, "failed": 0, "pruned": 0}
 
     def on_progress(run: Run | None, ended: int, total: int) -> None:
         counts[run.status if run else "done"] += 1 if run else ended
         running = min(workers or os.cpu_count() or 1, total - ended)
         bar.update(task, total=total, completed=ended, running=running, **counts)
         if run and (run.status == "failed" or not bar.console.is_terminal):
-            line = f"{ended}/{total} {run.id} {run.status} {run.error or metrics_line(run)}"
+            line = f"{ended}/{total} {run.id} {run.status} {run.ending or metrics_line(run)}"
             bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     with _progress_bar() as bar:
         task = bar.add_task(name, total=None, running=0, **counts)
         yield on_progress
 
-# %% ../../nbs/43_console.ipynb #e1737ec9
+# %% ../../nbs/43_console.ipynb #7ae0209a
 def _sweep_rows(sweep: Sweep, metrics: Sequence[str]) -> list[list[Any]]:
     "The rows of a sweep's table."
     rows = []
     for place, run in enumerate(sweep.runs, 1):
         results = [format_number(run.metrics[name]) if name in run.metrics else "" for name in metrics]
-        if run.status == "failed":
+        if run.status != "done":
             results = [run.status, *("" for _ in metrics[1:])]
         axes = [str(run.parameters[axis]) for axis in sweep.axes]
         rows.append([place, *axes, *results, f"{run.seconds or 0:.1f}", run.id])
@@ -161,5 +161,8 @@ def print_sweep(sweep: Sweep, folder: Folder) -> None:
         print(f"… and {len(rows) - 30} more")
     _print_failures(sweep)
     done = sum(run.status == "done" for run in sweep.runs)
+    pruned = sum(run.status == "pruned" for run in sweep.runs)
     before = f", {sweep.reused} of them before" if sweep.reused else ""
-    print(f"{done} of {len(sweep.runs)} runs done{before}: {path_shown(folder, f'sweeps/{sweep.id}')}/report.html")
+    stopped = f", {pruned} stopped early" if pruned else ""
+    path = path_shown(folder, f"sweeps/{sweep.id}")
+    print(f"{done} of {len(sweep.runs)} runs done{before}{stopped}: {path}/report.html")

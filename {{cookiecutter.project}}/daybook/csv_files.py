@@ -90,7 +90,7 @@ def as_utf8(
         copy.with_suffix(".lf").replace(copy)
     return copy
 
-# %% ../../nbs/05_csv_files.ipynb #cbb66152
+# %% ../../nbs/05_csv_files.ipynb #5de0d348
 _columns = re.compile(r"CSV Error on Line: (\d+).*?Expected Number of Columns: (\d+) Found: (\d+)", re.S)
 _quote = re.compile(r"CSV Error on Line: (\d+).*?unterminated quote", re.S)
 _line = re.compile(r"CSV Error on Line: (\d+)\n(?:Original Line: .*\n)?(.*)")
@@ -104,7 +104,8 @@ def _sentence(error: Exception) -> str:
         return f"line {match[1]}: a quote is not closed, or text follows it"
     if match := _line.search(str(error)):
         return f"line {match[1]}: {as_clause(match[2].rstrip('.'))}"
-    return str(error).splitlines()[0]
+    is_format = isinstance(error, duckdb.InvalidInputException)
+    return str(error).splitlines()[0] + ("; a table is CSV, Parquet or JSON lines" if is_format else "")
 
 
 @contextmanager

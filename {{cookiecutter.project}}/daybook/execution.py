@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['kill', 'secrets_of', 'finish', 'execute_task']
 
-# %% ../../nbs/36_execution.ipynb #9d837f5f
+# %% ../../nbs/36_execution.ipynb #6552c643
 import atexit
 import contextlib
 import json
@@ -31,6 +31,7 @@ from .parameters import model_of
 from .passwords import passwords
 from .project import project_root
 from .runs import Run, recorded
+from .steps import read_steps, thinned, was_stopped
 
 # %% ../../nbs/36_execution.ipynb #158e0596
 def _thread_variables(threads: int) -> dict[str, str]:
@@ -106,7 +107,7 @@ def secrets_of(task: Task) -> list[str]:
     parts |= _passwords([*values.values(), *task.args.values(), *urls])
     return sorted(parts, key=len, reverse=True)
 
-# %% ../../nbs/36_execution.ipynb #70b92cfd
+# %% ../../nbs/36_execution.ipynb #62d9d3c5
 def finish(
     run: Run,
     folder: Path,
@@ -119,8 +120,9 @@ def finish(
 
     notebook = folder / "notebook.ipynb"
     cells = json.loads(notebook.read_bytes())["cells"] if notebook.exists() else []
-    status = "failed" if error else "done"
-    ended = replace(run, status=status, seconds=round(seconds, 3), error=error, **recorded(cells))
+    status = "pruned" if was_stopped(folder) else "failed" if error else "done"
+    facts = recorded(cells) | {"steps": thinned(read_steps(folder)[0])}
+    ended = replace(run, status=status, seconds=round(seconds, 3), error=error, **facts)
     files = Folder.at(folder)
     if cells and makes_report:
         files.put("report.html", report(ended, notebook).encode())

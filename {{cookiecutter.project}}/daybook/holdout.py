@@ -16,7 +16,7 @@ import pandas as pd
 from .contract import Contract
 from .project import DaybookError
 
-# %% ../../nbs/08_holdout.ipynb #5bb40cdd
+# %% ../../nbs/08_holdout.ipynb #af310d30
 def days_of(contract: Contract, frame: pd.DataFrame) -> np.ndarray:  # datetime64[D], shape (n,)
     "The day of each row, in UTC."
     return contract.arrays(frame)[contract.time].astype("datetime64[D]")
@@ -40,8 +40,9 @@ def period(
     if end:
         is_within &= days < np.datetime64(end, "D")
     if not is_within.any():
-        found = f"the table's days are {days.min()} to {days.max()}" if len(days) else "the table is empty"
-        raise DaybookError(f"no rows from {start or 'the beginning'} to {end or 'the end'}: {found}")
+        found = f"the table's days are {days.min()} to {days.max()}" if len(days) else "the table has none"
+        asked = f"from {start or 'the beginning'} to {end or 'the end'}"
+        raise DaybookError(f"no rows {asked}: {found}, choose start and end among them")
     return frame[is_within].reset_index(drop=True)
 
 # %% ../../nbs/08_holdout.ipynb #7c82655c
@@ -62,7 +63,7 @@ def folds(
     result[order] = np.arange(len(frame)) % count
     return result
 
-# %% ../../nbs/08_holdout.ipynb #82c3abb2
+# %% ../../nbs/08_holdout.ipynb #83576623
 def is_held_out(
     contract: Contract,
     frame: pd.DataFrame,  # validated, n rows
@@ -71,14 +72,16 @@ def is_held_out(
 ) -> np.ndarray:  # bool, shape (n,)
     "Which rows a model is measured by; raises `DaybookError` if none would be left to learn from."
     if not contract.time:
-        result = folds(contract, frame, 5, seed) == 0
-    elif len(frame):
-        day = days_of(contract, frame)
-        result = day > day.max() - np.timedelta64(days, "D")
-    if not len(frame) or result.all() or not result.any():
-        kept = f"the last {days} days" if contract.time else "a fifth"
-        raise DaybookError(f"{len(frame):,} rows are too few to learn from if {kept} of them are held out")
-    return result
+        if len(frame) < 5:
+            few = f"{len(frame)} rows are too few to learn from if a fifth of them are held out"
+            raise DaybookError(f"{few}: take a table with five rows at least")
+        return folds(contract, frame, 5, seed) == 0
+    day = days_of(contract, frame)
+    length = int((day.max() - day.min()).astype(int)) + 1 if len(frame) else 0
+    if not 1 <= days < length:
+        few = f"{len(frame):,} rows of {length:,} days are too few to learn from if the last {days:,} days are held out"
+        raise DaybookError(f"{few}: {f'hold out 1 to {length - 1:,} of them' if length > 1 else 'take a longer table'}")
+    return day > day.max() - np.timedelta64(days, "D")
 
 # %% ../../nbs/08_holdout.ipynb #6a90d8fa
 def out_of_fold(

@@ -144,13 +144,13 @@ class Window:
     end: date  # the day after the last
     days: Plausible  # that the whole log is about
 
-# %% ../../nbs/16_log.ipynb #3dbdf7de
+# %% ../../nbs/16_log.ipynb #c093f86c
 def window_bounds(start: date | None, end: date | None, days: int, last: date) -> tuple[date, date]:
     "First day and end of a window, by default `days` days up to `last`; raises `DaybookError` if it is empty."
     end = end or last + timedelta(days=1)
     start = start or end - timedelta(days=days)
     if start >= end:
-        raise DaybookError(f"the window is empty: its first day is {start}, and its end {end}")
+        raise DaybookError(f"the window is empty: its first day is {start}, and its end {end}; choose an earlier start")
     return start, end
 
 # %% ../../nbs/16_log.ipynb #5c6974e3

@@ -215,12 +215,15 @@ def _merge_folder(folder: str, files: Sequence[str], store: Folder) -> int:  # h
         parts = [path for path in parts if path not in replaced]
     return _write_pending(folder, parts, store) if len(parts) >= FEW else 0
 
-# %% ../../nbs/15_merging.ipynb #49580319
+# %% ../../nbs/15_merging.ipynb #2de8c463
 @contextlib.contextmanager
 def _alone(store: Folder) -> Iterator[bool]:
     "Whether no other process merges the files of a folder on this machine; True for a URL."
     if not store.is_local:
         yield True
+        return
+    if not Path(store.root).is_dir():  # nothing is logged yet
+        yield False
         return
     descriptor = os.open(Path(store.root, ".merging"), os.O_CREAT | os.O_RDWR, 0o640)
     try:

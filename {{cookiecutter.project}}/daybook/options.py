@@ -108,9 +108,9 @@ MAXIMIZE = click.option("--maximize", multiple=True, metavar="METRIC", help="Ran
 FORCE = click.option("--force", is_flag=True, help="Run what was run before with the same code and parameters, too.")
 SWEEP = (GRID, SAMPLE, TRIALS, SEED, WORKERS, SCHEDULER, MINIMIZE, MAXIMIZE, FORCE)
 
-# %% ../../nbs/44_options.ipynb #28c54359
+# %% ../../nbs/44_options.ipynb #636065ba
 NAME_IF_ANY = click.argument("name", required=False)
-STATUS = click.option("--status", type=click.Choice(["running", "done", "failed"]))
+STATUS = click.option("--status", type=click.Choice(["running", "done", "failed", "pruned"]))
 SORT = click.option(
     "--sort", metavar="NAME", help="By a metric, a parameter, start or seconds; --sort=-NAME turns it round."
 )

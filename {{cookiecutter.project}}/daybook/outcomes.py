@@ -126,7 +126,7 @@ def _facts_of_actuals(log: Log, joined: Rows, as_of: datetime | None) -> dict[st
     unknown = ids.except_(joined.project("prediction_id"))
     return {"for_no_prediction": len(unknown), "corrections": len(actuals) - len(ids)}
 
-# %% ../../nbs/24_outcomes.ipynb #ebdc3cd1
+# %% ../../nbs/24_outcomes.ipynb #d291de89
 def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None) -> DaybookError:
     "What to say when no prediction has an actual that counts."
     when = f" as of {as_of:%Y-%m-%d %H:%M}" if as_of else ""
@@ -138,7 +138,7 @@ def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None
     why = "; ".join(f"{facts[name]:,} {text}" for name, text in reasons.items() if facts[name])
     return DaybookError(
         f"{source} has no actual for any of {facts['predictions']:,} predictions{when}: nothing to judge by"
-        + (f" ({why})" if why else "")
+        + (f" ({why})" if why else "; send them to /actuals, or name a table of them as labels=...")
     )
 
 # %% ../../nbs/24_outcomes.ipynb #a842f5cc

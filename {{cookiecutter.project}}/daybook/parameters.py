@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['nearest', 'model_of', 'describe', 'parse', 'given_args', 'files_of', 'all_values']
 
-# %% ../../nbs/30_parameters.ipynb #6eee7559
+# %% ../../nbs/30_parameters.ipynb #5cbc60af
 import ast
 import contextlib
 import difflib
@@ -24,6 +24,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
     SecretStr,
     TypeAdapter,
     ValidationError,
@@ -60,10 +64,12 @@ def _reader(annotation: Any) -> WrapValidator:
 
     return WrapValidator(read)
 
-# %% ../../nbs/30_parameters.ipynb #b816cdab
+# %% ../../nbs/30_parameters.ipynb #60c40ed3
 _types = {"int": int, "float": float, "bool": bool, "str": str, "date": date, "datetime": datetime, "Path": Path}
+_bounded = {"PositiveInt": PositiveInt, "NonNegativeInt": NonNegativeInt}
+_bounded |= {"PositiveFloat": PositiveFloat, "NonNegativeFloat": NonNegativeFloat}
 _others = {"list": list, "Literal": Literal, "Optional": Optional, "Union": Union, "SecretStr": SecretStr, "None": None}
-_names = _types | _others | {"os": os, "__builtins__": {}}
+_names = _types | _bounded | _others | {"os": os, "__builtins__": {}}
 _hint = f"write `name: type = value  # help`, of the types {', '.join(_types)}, lists of them, Literal, SecretStr, None"
 
 
@@ -150,13 +156,32 @@ def model_of(
         except NameError as error:
             raise DaybookError(f"a parameter cannot have this name: {error}") from None
 
-# %% ../../nbs/30_parameters.ipynb #90d1b59f
+# %% ../../nbs/30_parameters.ipynb #13d7b971
+_bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+
+
+def _allowed(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    "The values that a JSON Schema allows, or their bounds; empty if it says neither."
+    if "$ref" in schema:
+        return _allowed(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "enum" in schema or "const" in schema:
+        return ", ".join(map(str, schema.get("enum", [schema.get("const")])))
+    texts = [f"{word} {schema[name]:g}" for name, word in _bounds.items() if name in schema]
+    inner = [*schema.get("anyOf", ()), *filter(None, [schema.get("items")])]
+    return " ".join(texts) or ", ".join(filter(None, (_allowed(each, definitions) for each in inner)))
+
+
 def describe(parameters: type[BaseModel]) -> list[dict[str, Any]]:
-    "Name, type, default and help of each parameter, as JSON has them."
+    "Name, type, allowed values, default and help of each parameter, as JSON has them."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of defaults that JSON does not have
+        schema = parameters.model_json_schema()
+    properties, definitions = schema["properties"], schema.get("$defs", {})
     return [
         {
             "name": name,
             "type": field.json_schema_extra["annotation"],
+            "allowed": _allowed(properties[name], definitions),
             "default": as_json(field.default),
             "help": field.description,
         }

@@ -25,7 +25,7 @@ def _is_part(path: str, top: str) -> bool:
     names = path[len(top) :].split("/")
     return path.endswith(_SUFFIXES) and not any(name.startswith((".", "_")) for name in names)
 
-# %% ../../nbs/05_parts.ipynb #500966bd
+# %% ../../nbs/05_parts.ipynb #91c212e1
 def _top(pattern: str) -> str:
     "The folder above the first sign of a pattern."
     first = min(pattern.find(sign) for sign in "*?[" if sign in pattern)
@@ -54,6 +54,11 @@ def find_files(source: str) -> tuple["AbstractFileSystem", list[str], str]:  # s
     except Exception as error:  # each file system has errors of its own
         reason = without_password(str(error), source) or type(error).__name__
         raise DaybookError(f"{masked(source)} cannot be read: {reason}") from None
+    if not paths and fs.isdir(path):
+        raise DaybookError(
+            f"{masked(source)} is a folder without a table: name a file, or a folder of files that end in .csv,"
+            " .parquet, .jsonl or the like"
+        )
     if not paths:
         raise DaybookError(
             f"{masked(source)}: there is no such file, and no table in a folder or under a pattern of this name"

@@ -17,7 +17,7 @@ from .decision import Decision, check_decision
 from .project import DaybookError
 from .runs import code_sha256
 
-# %% ../../nbs/29_promotion.ipynb #c885fd20
+# %% ../../nbs/29_promotion.ipynb #d02a9b4a
 def candidate_tag(
     contract: Contract,
     candidate: str,  # a tag; or latest, or previous: the champion before
@@ -25,7 +25,7 @@ def candidate_tag(
 ) -> str:
     "The tag of the model that is meant; raises `DaybookError` if there is none, or if it is the champion already."
     if candidate == "previous" and not champion.previous:
-        raise DaybookError("there was no champion before this one")
+        raise DaybookError("there was no champion before this one: name a model as candidate=<tag>")
     names = {"latest": f"{contract.name}:latest", "previous": champion.previous}
     tag = str(models.get(names.get(candidate, candidate)).tag)
     if tag == champion.model:

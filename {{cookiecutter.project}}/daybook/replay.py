@@ -184,13 +184,12 @@ def distributions() -> Mapping[str, list[str]]:  # by the names of packages
     "The distributions that bring each package; this takes a third of a second, so once a process."
     return packages_distributions()
 
-# %% ../../nbs/06_replay.ipynb #33dcf3fd
+# %% ../../nbs/06_replay.ipynb #275f0fea
 def libraries(
-    packages: Collection[str] = (),  # that the model's code imports
+    packages: Collection[str] = (),  # that the model and its code import
 ) -> dict[str, str]:  # name -> version
     "The versions of what a model's predictions depend on."
-    names = {"numpy", "scikit-learn", "scipy"}
-    names |= {name for package in packages for name in distributions().get(package, ())}
+    names = {"numpy"} | {name for package in packages for name in distributions().get(package, ())}
     versions = {name: _version(name) for name in sorted(names)}
     return {"python": platform.python_version(), "daybook": version()} | versions
 

@@ -39,7 +39,7 @@ def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], 
     runs = [run for run in runs if _sort_value(run, key) is not None]
     return sorted(runs, key=lambda run: _sort_value(run, key), reverse=sort.startswith("-"))
 
-# %% ../../nbs/44_run_commands.ipynb #6aa86358
+# %% ../../nbs/44_run_commands.ipynb #b98c2e9e
 def _print_runs(runs: Sequence[Run]) -> None:
     "Print the jobs, and a table of runs."
     from daybook.console import metrics_line, print_table
@@ -51,7 +51,7 @@ def _print_runs(runs: Sequence[Run]) -> None:
     rows = []
     for run in runs:
         verdict = " ".join(badges(run.verdict, run.alert)) if run.verdict or run.alert else ""
-        says = " ".join((run.error or metrics_line(run)).split())[:90]
+        says = " ".join((run.ending or metrics_line(run)).split())[:90]
         rows.append([run.job, run.id, run.status, verdict, f"{run.seconds or 0:.1f}", run.model or "", says])
     print_table(["job", "run", "status", "verdict", "seconds", "model", "metrics"], rows)
 

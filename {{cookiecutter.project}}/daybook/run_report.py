@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['report_cells', 'html_exporter', 'report']
 
-# %% ../../nbs/32_run_report.ipynb #a8d68492
+# %% ../../nbs/32_run_report.ipynb #87cb0c00
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .card import badges, format_number, sentences
 from .page import facts_table, folded, head, page
 from .runs import Run, record_of
+from .trends import TREND_STYLE, steps_svg
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
@@ -110,11 +111,11 @@ def _has_failed(cell: "NotebookNode") -> bool:
     "Whether the cell ended with an error."
     return any(output.output_type == "error" for output in cell.get("outputs", ()))
 
-# %% ../../nbs/32_run_report.ipynb #a154f139
+# %% ../../nbs/32_run_report.ipynb #305d8254
 def _texts(run: Run, title: str) -> list[str]:
     "What the head says in words: the answer, or the error, or what the notebook is about."
-    if run.status == "failed":
-        return [(run.error or "").partition("\n")[0][:300]]
+    if run.status in ("failed", "pruned"):
+        return [run.ending.partition("\n")[0][:300]]
     return sentences(run.summary, run.alert) or [title or run.job]
 
 
@@ -125,7 +126,7 @@ def _facts(run: Run) -> str:
     facts = [f"run {run.id}", f"{run.start[:16].replace('T', ' ')} UTC", seconds, model]
     return f"<p class=soft>{' · '.join(escape(fact) for fact in facts if fact)}</p>"
 
-# %% ../../nbs/32_run_report.ipynb #ef96a491
+# %% ../../nbs/32_run_report.ipynb #bee388ef
 def _folded(run: Run) -> str:
     "Parameters, metrics and inputs, each behind a word."
     names = ("git_commit", "data", "notebook", "notebook_sha256", "code_sha256", "inputs_sha256")
@@ -149,7 +150,8 @@ def _header(run: Run, title: str) -> str:
     over = f"<strong>{escape(run.job)}</strong>" + (f" · {escape(title)}" if title else "")
     shown = badges(run.verdict, run.alert, run.status)
     first = head(over, shown, _texts(run, title), run.metrics, run.command)
-    return f"{first}{_facts(run)}<div class=tools>{_button}{_folded(run)}</div>"
+    steps = f"<style>{TREND_STYLE}</style>{steps_svg(run.steps)}" if run.steps else ""
+    return f"{first}{_facts(run)}{steps}<div class=tools>{_button}{_folded(run)}</div>"
 
 # %% ../../nbs/32_run_report.ipynb #3bc620aa
 _style = """<style>

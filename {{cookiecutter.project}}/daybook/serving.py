@@ -7,7 +7,7 @@ __all__ = ['bentoml_errors', 'is_command', 'options', 'this_bento', 'without_gar
            'champion', 'log_folder', 'model_page', 'docs_page', 'is_no_refusal', 'check', 'start_worker', 'doors',
            'install']
 
-# %% ../../nbs/13_serving.ipynb #112045ff
+# %% ../../nbs/13_serving.ipynb #7f2e7989
 import contextlib
 import gc
 import logging
@@ -44,6 +44,7 @@ from .project import DaybookError
 from .recorder import Recorder
 from .redaction import Redaction
 from .responses import ActualsResponse, ClassesResponse, PredictResponse, actuals_type
+from .service_metrics import count_model
 from .service_output import print_json
 from .service_settings import Keys, ServiceSettings, connections_of
 from .supervision import end_with_parent, fail, is_worker, own_metrics_folder, supervise
@@ -94,14 +95,15 @@ def without_garbage_collection() -> Iterator[None]:
         gc.freeze()
         gc.enable()
 
-# %% ../../nbs/13_serving.ipynb #7a7341f5
-@dataclass(frozen=True)
+# %% ../../nbs/13_serving.ipynb #a5a44385
+@dataclass
 class Served:
     "The model that a service predicts with."
 
     tag: str  # name:version
     bento: str | None  # tag of the bento that it came in
     contract: Contract  # that the model carries
+    device: str = "cpu"  # what it computes on, once it is loaded
 
     @property
     def Rows(self) -> Any:
@@ -125,14 +127,18 @@ class Served:
 
     def load(
         self,
-        in_thread: bool = False,  # for a model that computes for a tenth of a second or longer
+        in_thread: bool | None = None,  # for a model that computes for a tenth of a second; None: for one on a GPU
     ) -> "Predictor":
         "Load the model and have it repeat its predictions."
         try:
             with without_garbage_collection():
-                return Predictor(models.load(self.tag), in_thread)
+                model = models.load(self.tag)
+                model.warm_up()
         except DaybookError as error:
             fail(str(error))
+        self.device = model.device
+        count_model(self.tag, self.device)
+        return Predictor(model, in_thread=self.device == "cuda" if in_thread is None else in_thread)
 
 # %% ../../nbs/13_serving.ipynb #749febc0
 class Predictor:
@@ -163,10 +169,11 @@ def log_folder(served: Served) -> Path:
     here = psutil.Process(os.getppid()).cwd() if served.bento else Path.cwd()
     return Path(here, os.environ.get("IOLOG_DIR") or "iolog")
 
-# %% ../../nbs/13_serving.ipynb #1fdadba5
+# %% ../../nbs/13_serving.ipynb #d5752a26
 async def model_page(served: Served, scope: Scope, receive: Receive, send: Send) -> None:
-    "Tags of the model that answers, and of the bento that it came in."
-    await JSONResponse({"model": served.tag, "bento": served.bento})(scope, receive, send)
+    "Tags of the model that answers and of the bento that it came in, and what the model computes on."
+    page = {"model": served.tag, "bento": served.bento, "device": served.device}
+    await JSONResponse(page)(scope, receive, send)
 
 
 async def docs_page(service: "bentoml.Service", with_key: bool, _: Request) -> JSONResponse:

@@ -93,7 +93,7 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
     table = pa.table(dict(zip(unique_names(names), arrays, strict=True)))
     return Source(connection.from_arrow(table), "the table", False, names)
 
-# %% ../../nbs/05_sources.ipynb #420c0ce0
+# %% ../../nbs/05_sources.ipynb #0e34006a
 def _format_of(path: Path) -> str:
     "csv, parquet or json; raises `DaybookError` for what is none of them."
     with path.open("rb") as file:
@@ -105,7 +105,7 @@ def _format_of(path: Path) -> str:
     with open_bytes(path) as file:
         start = file.read(1000).lstrip(b"\xef\xbb\xbf \r\n\t")
     if not start:
-        raise DaybookError(f"{path.name} is empty")
+        raise DaybookError(f"{path.name} is empty: a table has a line with the names of its columns, and rows")
     return "json" if start.startswith((b"{", b"[{", b"[\n")) else "csv"
 
 # %% ../../nbs/05_sources.ipynb #f51b9537

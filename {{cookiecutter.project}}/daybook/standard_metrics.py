@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['Task', 'loss', 'of_numbers', 'of_probabilities', 'of_classes', 'evaluate']
 
-# %% ../../nbs/23_standard_metrics.ipynb #1785a11c
+# %% ../../nbs/23_standard_metrics.ipynb #812dd1ad
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, root_mean_squared_error
 
 # %% ../../nbs/23_standard_metrics.ipynb #8f83cc1c
 Task = Literal["regression", "binary", "multiclass"]
@@ -31,18 +30,20 @@ def loss(
         likelihood = y_pred[np.arange(len(y_true)), y_true.astype(int)]
     return -np.log(np.maximum(likelihood, np.finfo(float).eps))
 
-# %% ../../nbs/23_standard_metrics.ipynb #d8b6f46b
+# %% ../../nbs/23_standard_metrics.ipynb #cac0316c
 def of_numbers(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
     "mae, rmse and bias (positive where predictions are too high), in the target's unit."
     return {
         "mae": float(np.mean(loss("regression", y_true, y_pred))),
-        "rmse": float(root_mean_squared_error(y_true, y_pred)),
+        "rmse": float(np.sqrt(np.mean((y_pred - y_true) ** 2))),
         "bias": float(np.mean(y_pred - y_true)),
     }
 
-# %% ../../nbs/23_standard_metrics.ipynb #9ea34e91
+# %% ../../nbs/23_standard_metrics.ipynb #182ab0aa
 def of_probabilities(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
     "log_loss in nats, brier, bias (positive where probabilities are too high), and roc_auc."
+    from sklearn.metrics import brier_score_loss, roc_auc_score
+
     has_both = 0 < y_true.mean() < 1
     return {
         "log_loss": float(np.mean(loss("binary", y_true, y_pred))),
@@ -51,9 +52,11 @@ def of_probabilities(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]
         "roc_auc": float(roc_auc_score(y_true, y_pred)) if has_both else float("nan"),
     }
 
-# %% ../../nbs/23_standard_metrics.ipynb #68eeeb2d
+# %% ../../nbs/23_standard_metrics.ipynb #91b687ab
 def of_classes(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, float]:
     "log_loss in nats, accuracy, and the mean F1 of the classes."
+    from sklearn.metrics import f1_score
+
     best = y_pred.argmax(axis=1)
     return {
         "log_loss": float(np.mean(loss("multiclass", y_true, y_pred))),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['own_folder', 'start_server', 'warm_up', 'supervise']
 
-# %% ../../nbs/37_supervisor.ipynb #69a9e83d
+# %% ../../nbs/37_supervisor.ipynb #8a65910c
 import ast
 import atexit
 import contextlib
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -28,6 +28,7 @@ from .execution import execute_task, finish, kill
 from .notebooks import Task, find_notebook
 from .runs import Run
 from .segments import create, lock
+from .steps import follow, remove_marks
 
 # %% ../../nbs/37_supervisor.ipynb #f8a777c9
 def _remove_abandoned(above: str) -> None:
@@ -77,12 +78,25 @@ def _imports(notebook: bytes) -> list[str]:
             statements += [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
     return statements
 
-# %% ../../nbs/37_supervisor.ipynb #697026b9
+# %% ../../nbs/37_supervisor.ipynb #68df30b6
 _one_at_a_time = threading.Lock()
 _always = ["import psutil", "import daybook.execution"]
 _for_many = [
     "from daybook.files import Folder; Folder.at('.')",
     "from daybook.run_report import html_exporter as e; e()",
+]
+_late = {
+    "IPython": "core.completerlib core.debugger core.logger core.oinspect extensions.storemagic",
+    "tornado": "platform.asyncio",
+    "pandas": "io.formats.html io.formats.string",
+    "pyarrow": "pandas_compat",
+    "narwhals": "_pandas_like.namespace stable.v2._namespace",  # scikit-learn looks at tables through it
+    "matplotlib": "backends.backend_agg",
+}
+_for_many += [
+    f"import sys; {library!r} in sys.modules and __import__('{library}.{name}')"
+    for library, names in _late.items()
+    for name in names.split()
 ]
 
 
@@ -143,7 +157,7 @@ def _note_in_notebook(folder: Path, error: str) -> None:
             path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
             return
 
-# %% ../../nbs/37_supervisor.ipynb #4e79948e
+# %% ../../nbs/37_supervisor.ipynb #691ada22
 _patience = 5.0  # seconds between the interruption and the end
 
 
@@ -158,10 +172,11 @@ def _reason_to_stop(
     return f"Timeout: it took more than {time_limit:g} s" if time_limit and seconds > time_limit else ""
 
 
-def _watch(process: multiprocessing.Process, reasons: Callable[[float], str]) -> str:
-    "Wait until a process has ended; returns the reason if it was stopped."
+def _watch(process: multiprocessing.Process, reasons: Callable[[float], str], look: Callable[[], None]) -> str:
+    "Wait until a process has ended, and call `look` meanwhile; returns the reason if the process was stopped."
     began, interrupted, reason = time.monotonic(), 0.0, ""
     while not wait([process.sentinel], timeout=0.2):
+        look()
         now = time.monotonic()
         if reason and now - interrupted > _patience:
             kill(process.pid)
@@ -173,7 +188,7 @@ def _watch(process: multiprocessing.Process, reasons: Callable[[float], str]) ->
                     os.kill(process.pid, signal.SIGINT)
     return reason
 
-# %% ../../nbs/37_supervisor.ipynb #7a3036bf
+# %% ../../nbs/37_supervisor.ipynb #98c8a99f
 def _start(
     task: Task,
     folder: Path,
@@ -181,17 +196,17 @@ def _start(
     temporary: str,  # for its temporary files
 ) -> multiprocessing.Process:
     "Start the process of a run, and meanwhile get ready to make its report."
+    if is_alone:  # before the process starts, which waits for the server's imports
+        threading.Thread(target=_prepare_report, daemon=True).start()
     with _one_at_a_time:
         args = task, str(folder), not is_alone, temporary
         process = _context(task.notebook, is_alone).Process(target=execute_task, args=args)
         process.start()
-    if is_alone:
-        threading.Thread(target=_prepare_report, daemon=True).start()
     return process
 
 
 def _prepare_report() -> None:
-    "Get the exporter ready while the run is under way."
+    "Get the exporter ready while the server imports and the run is under way."
     from daybook.run_report import html_exporter
 
     html_exporter()
@@ -203,12 +218,14 @@ def supervise(
     time_limit: float | None = None,  # seconds
     is_stopped: Callable[[], bool] = lambda: False,  # whether the caller has stopped the run
     is_alone: bool = True,  # the only one: this process makes the report
-) -> Run:  # status "done" or "failed"
+    is_hopeless: Callable[[Mapping[int, float]], bool] = lambda steps: False,  # takes what the run has reported anew
+) -> Run:  # status "done", "failed" or "pruned"
     "Execute a run in a process of its own, and return when it has ended."
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=own_folder(), ignore_cleanup_errors=True) as temporary:
         process = _start(task, folder, is_alone, temporary)
-        reason = _watch(process, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped))
+        look = follow(folder, is_hopeless)
+        reason = _watch(process, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped), look)
         with _one_at_a_time:
             process.join()
     path = folder / "run.json"
@@ -219,5 +236,6 @@ def supervise(
         finish(run, folder, run.seconds or time.monotonic() - began, error)
     elif is_alone:
         finish(run, folder, run.seconds, run.error)
+    remove_marks(folder)
     _tidy(folder)
     return Run.from_json(path.read_bytes())

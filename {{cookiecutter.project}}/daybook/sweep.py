@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Sweep', 'ranked', 'front', 'sweep']
 
-# %% ../../nbs/41_sweep.ipynb #a536ae20
+# %% ../../nbs/41_sweep.ipynb #3bde1797
 import importlib
 import math
 import threading
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from .files import Folder
-from .jobs import run_tasks
+from .jobs import IsHopeless, run_tasks
 from .notebooks import EngineName, Job, Task
 from .runs import Run, all_runs, new_id, open_runs
 from .space import Range, points, space
 from .supervisor import start_server
 from .trials import Search, Trials, learn
 
-# %% ../../nbs/41_sweep.ipynb #a71020d1
+# %% ../../nbs/41_sweep.ipynb #4062096b
 @dataclass(frozen=True)
 class Sweep:
     "Runs of one job that differ in some parameters."
@@ -43,10 +43,11 @@ class Sweep:
 
 def ranked(runs: Sequence[Run], metric: str | None, maximize: bool) -> list[Run]:
     "The best first; those without the metric after them, and the failed last."
+    endings = {"done": 0, "pruned": 1}
 
-    def place(run: Run) -> tuple[bool, bool, float]:
+    def place(run: Run) -> tuple[int, bool, float]:
         value = run.metrics.get(metric, math.nan)
-        return run.status != "done", math.isnan(value), -value if maximize else value
+        return endings.get(run.status, 2), math.isnan(value), -value if maximize else value
 
     return sorted(runs, key=place)
 
@@ -111,7 +112,7 @@ def _cores() -> int:
 
     return cpu_count()
 
-# %% ../../nbs/41_sweep.ipynb #aff8568e
+# %% ../../nbs/41_sweep.ipynb #17ab27db
 @dataclass(frozen=True)
 class _Plan:
     "What a sweep is to do."
@@ -121,6 +122,7 @@ class _Plan:
     tasks: Iterable[Task]
     count: int  # of the tasks
     tell: Callable[[Run], None] = lambda run: None  # to be called for each run that has ended
+    is_hopeless: IsHopeless | None = None  # whether to stop a run that reports as it goes
     trials: Trials | None = None
 
 
@@ -128,7 +130,7 @@ def _plan_trials(search: Search, folder: Folder, trials: int, force: bool) -> _P
     "The trials that are left."
     reused = [] if force else learn(search, folder)
     count = max(trials - len(reused), 0)
-    return _Plan(search.job.name, reused, search.tasks(count), count, search.tell, search.trials)
+    return _Plan(search.job.name, reused, search.tasks(count), count, search.tell, search.is_hopeless, search.trials)
 
 
 def _goals(minimize: str | Sequence[str], maximize: str | Sequence[str]) -> dict[str, bool]:
@@ -154,7 +156,7 @@ def _result(
         id, plan.job, _differing(axes), *rank, len(plan.reused), goals, plan.trials is not None, ranges, shares
     )
 
-# %% ../../nbs/41_sweep.ipynb #94a1fb01
+# %% ../../nbs/41_sweep.ipynb #58020909
 def sweep(
     name: str,  # of the job
     args: Mapping[str, Any],  # parameter -> values or a range, as on the command line or of YAML
@@ -196,7 +198,8 @@ def sweep(
     on_progress(None, len(runs), planned)
     try:
         if plan.count:
-            for run in run_tasks(plan.tasks, folder, min(workers, plan.count), time_limit, scheduler):
+            options = min(workers, plan.count), time_limit, scheduler, plan.is_hopeless
+            for run in run_tasks(plan.tasks, folder, *options):
                 plan.tell(run)
                 runs.append(run)
                 on_progress(run, len(runs), planned)

@@ -15,7 +15,7 @@ from .runs import Run
 from .sweep import Sweep, front
 from .sweep_pictures import learned_picture, sweep_picture
 
-# %% ../../nbs/42_sweep_report.ipynb #d9c206ac
+# %% ../../nbs/42_sweep_report.ipynb #a3a7c37a
 def telling_metrics(sweep: Sweep, done: Sequence[Run]) -> list[str]:
     "The names of the metrics that differ between runs, and first the one that ranks them."
     names = dict.fromkeys([sweep.metric] if sweep.metric else [])
@@ -31,11 +31,11 @@ def _row(run: Run, axes: Sequence[str], metrics: Sequence[str]) -> str:
         cells = [format_number(run.metrics[name]) if name in run.metrics else "" for name in metrics]
         text += "".join(f"<td>{cell}</td>" for cell in cells)
     else:
-        text += f"<td class=error colspan={len(metrics)}>{escape(run.error or '')}</td>"
+        text += f"<td class=error colspan={len(metrics)}>{escape(run.ending)}</td>"
     link = f"<a href='../../{run.path}/report.html'>{run.id[-8:]}</a>"
     return f"<tr><td>{link}</td>{text}<td>{run.seconds or 0:.1f}</td><td>{escape(run.model or '')}</td></tr>"
 
-# %% ../../nbs/42_sweep_report.ipynb #7fb94420
+# %% ../../nbs/42_sweep_report.ipynb #df28c29d
 _style = """<style>
 .runs th, .runs td { text-align: right; white-space: nowrap }
 .runs th:first-child, .runs td:first-child { text-align: left }
@@ -64,13 +64,16 @@ def _badge(sweep: Sweep, done: Sequence[Run], planned: int) -> str:
     "How the sweep went, in a word."
     if not done:
         return "FAILED"
-    return "OK" if len(done) == max(planned, len(sweep.runs)) else "WARNING"
+    is_whole = len(sweep.runs) >= planned and not any(run.status == "failed" for run in sweep.runs)
+    return "OK" if is_whole else "WARNING"
 
 
 def _header(sweep: Sweep, done: Sequence[Run], planned: int) -> str:
     "How the sweep went, and the best run."
     count, best = len(sweep.runs), done[0] if done else None
-    counts = {"done": len(done), "failed": count - len(done), "not run": planned - count, "made before": sweep.reused}
+    counts = {"done": len(done), "stopped early": sum(run.status == "pruned" for run in sweep.runs)}
+    counts["failed"] = count - sum(counts.values())
+    counts |= {"not run": planned - count, "made before": sweep.reused}
     ends = ", ".join(f"{number} {name}" for name, number in counts.items() if number > 0)
     line = f"<p class=soft>sweep {sweep.id} · {ends}</p>"
     over, metrics = f"<strong>{escape(sweep.job)}</strong> · sweep", best.metrics if best else {}

@@ -38,7 +38,7 @@ def _tags(run: Run, parent: str | None) -> dict[str, str]:
     tags |= {"daybook.is_dirty": "true" if commit != run.git_commit else None, "mlflow.parentRunId": parent}
     return {name: str(value)[:5000] for name, value in tags.items() if value is not None}
 
-# %% ../../nbs/36_tracking.ipynb #ebddf7a8
+# %% ../../nbs/36_tracking.ipynb #2abaeb7f
 FILES = ("report.html", "run.json")
 
 
@@ -57,6 +57,9 @@ def _send_files(client: Any, to: str, folder: Folder, path: str, names: tuple[st
         client.log_artifacts(to, draft)
 
 
+_statuses = {"done": "FINISHED", "pruned": "KILLED"}
+
+
 def _log_run(client: Any, experiment: str, run: Run, folder: Folder, parent: str | None) -> None:
     "Log a run that has ended."
     from mlflow.entities import Metric, Param
@@ -64,12 +67,13 @@ def _log_run(client: Any, experiment: str, run: Run, folder: Folder, parent: str
     began, ended = _milliseconds(run)
     to = client.create_run(experiment, began, _tags(run, parent)).info.run_id
     metrics = [Metric(name, value, ended, 0) for name, value in run.metrics.items()]
+    metrics += [Metric("reported", value, ended, int(step)) for step, value in run.steps]
     params = [Param(name, str(value)[:6000]) for name, value in run.parameters.items()]
     client.log_batch(to, metrics, params)
     try:
         _send_files(client, to, folder, run.path, FILES)
     finally:
-        client.set_terminated(to, "FINISHED" if run.status == "done" else "FAILED", ended)
+        client.set_terminated(to, _statuses.get(run.status, "FAILED"), ended)
 
 # %% ../../nbs/36_tracking.ipynb #f39d629f
 SECONDS = 8  # without a sign of the server

@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['import_optuna', 'Trials', 'Search', 'learn']
 
-# %% ../../nbs/40_trials.ipynb #2d8edbe8
+# %% ../../nbs/40_trials.ipynb #e687c1aa
 import contextlib
 import math
 import random
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fastcore.basics import patch
@@ -23,11 +24,10 @@ from .notebooks import Job, Task
 from .parameters import parse
 from .project import DaybookError
 from .runs import Run, all_runs
-from .space import Range, draws
+from .space import Range, distribution, drawn_of, draws, even_points, value_of
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.trial import Trial
+    from optuna.trial import FrozenTrial, Trial
 
 # %% ../../nbs/40_trials.ipynb #bb035821
 def import_optuna() -> Any:
@@ -39,63 +39,7 @@ def import_optuna() -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
-# %% ../../nbs/40_trials.ipynb #2eeb8999
-def _ordered(axis: Sequence[Any]) -> tuple[list[Any], bool]:
-    "The values of a list, each once, and whether they are in an order."
-    values = list({repr(value): value for value in axis}.values())
-    if any(isinstance(value, bool) or not isinstance(value, (int, float, date)) for value in values):
-        return values, False
-    return sorted(values), True
-
-
-def _distribution(axis: list[Any] | Range) -> "BaseDistribution":
-    "What Optuna draws for an axis."
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    if not isinstance(axis, Range):
-        values, has_order = _ordered(axis)
-        return IntDistribution(0, len(values) - 1) if has_order else CategoricalDistribution(range(len(values)))
-    if isinstance(axis.low, datetime):
-        return FloatDistribution(0.0, 1.0)
-    if isinstance(axis.low, date):
-        return IntDistribution(axis.low.toordinal(), axis.high.toordinal())
-    kind = IntDistribution if isinstance(axis.low, int) else FloatDistribution
-    return kind(axis.low, axis.high, log=axis.is_log)
-
-# %% ../../nbs/40_trials.ipynb #c699128a
-def _value(axis: list[Any] | Range, drawn: Any) -> Any:
-    "The value of an axis for what Optuna has drawn."
-    if not isinstance(axis, Range):
-        return _ordered(axis)[0][drawn]
-    if isinstance(axis.low, datetime):
-        return axis.low + (axis.high - axis.low) * drawn
-    if isinstance(axis.low, date):
-        return date.fromordinal(drawn)
-    return min(max(float(f"{drawn:.4g}"), axis.low), axis.high) if isinstance(drawn, float) else drawn
-
-
-def _drawn(axis: list[Any] | Range, value: Any) -> Any:
-    "What Optuna would have drawn for a value; None if the value does not lie on the axis."
-    if not isinstance(axis, Range):
-        texts = [repr(each) for each in _ordered(axis)[0]]
-        return texts.index(repr(value)) if repr(value) in texts else None
-    if value is None or not axis.low <= value <= axis.high:
-        return None
-    if isinstance(value, datetime):
-        return (value - axis.low) / (axis.high - axis.low)
-    return value.toordinal() if isinstance(value, date) else value
-
-# %% ../../nbs/40_trials.ipynb #872486bb
-def _even(distributions: "Mapping[str, BaseDistribution]", count: int, seed: int) -> list[dict[str, Any]]:
-    "The first points of a Sobol sequence, as Optuna has them."
-    optuna = import_optuna()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study = optuna.create_study(sampler=optuna.samplers.QMCSampler(seed=seed, scramble=True))
-    study.ask(distributions)  # the first tells the sampler what the axes are
-    return [study.ask(distributions).params for _ in range(count)]
-
-# %% ../../nbs/40_trials.ipynb #d06539e0
+# %% ../../nbs/40_trials.ipynb #1df59402
 class Trials:
     "Points to try, each chosen from the results of those before."
 
@@ -109,19 +53,27 @@ class Trials:
         optuna = import_optuna()
         self.axes = axes
         self.dice = random.Random(seed)
-        self.distributions = {name: _distribution(axis) for name, axis in axes.items()}
+        self.distributions = {name: distribution(axis) for name, axis in axes.items()}
         self.tried: set[str] = set()
         self.start = min(max(count // 5, 4), 10)
-        self.first = _even(self.distributions, self.start, seed)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=self.start, constant_liar=True)
+        self.first = even_points(self.distributions, self.start, seed)
+        options = {
+            "n_startup_trials": self.start,
+            "constant_liar": True,
+            "gamma": lambda ended: min(-(-ended // 4), 25),
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Optuna 6 will choose the share itself
+            sampler = optuna.samplers.TPESampler(seed=seed, **options)
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=self.start)
         directions = ["maximize" if is_high else "minimize" for is_high in maximize]
-        self.study = optuna.create_study(directions=directions, sampler=sampler)
+        self.study = optuna.create_study(directions=directions, sampler=sampler, pruner=pruner)
 
-# %% ../../nbs/40_trials.ipynb #75741c9e
+# %% ../../nbs/40_trials.ipynb #921332a1
 @patch
 def _point(self: Trials, drawn: Mapping[str, Any]) -> dict[str, Any]:
     "The point for what Optuna has drawn."
-    return {name: _value(axis, drawn[name]) for name, axis in self.axes.items()}
+    return {name: value_of(axis, drawn[name]) for name, axis in self.axes.items()}
 
 
 @patch
@@ -138,17 +90,19 @@ def _enqueue_another(self: Trials) -> bool:
     "Draw a point that was not tried yet and have it tried next; False if there seems to be none."
     for _, point in zip(range(1000), draws(self.axes, self.dice), strict=False):
         if str(point) not in self.tried:
-            self.study.enqueue_trial({name: _drawn(axis, point[name]) for name, axis in self.axes.items()})
+            self.study.enqueue_trial({name: drawn_of(axis, point[name]) for name, axis in self.axes.items()})
             return True
     return False
 
 
 @patch
-def tell(self: Trials, trial: "Trial", values: Sequence[float] | None) -> None:
+def tell(self: Trials, trial: "Trial", values: Sequence[float] | None, is_pruned: bool = False) -> None:
     "Take the metrics of a point; None, or a metric that is no number, stands for a run that failed."
     from optuna.trial import TrialState
 
-    if values and all(math.isfinite(value) for value in values):
+    if is_pruned:
+        self.study.tell(trial, state=TrialState.PRUNED)
+    elif values and all(math.isfinite(value) for value in values):
         self.study.tell(trial, values)
     else:
         self.study.tell(trial, state=TrialState.FAIL)
@@ -169,37 +123,66 @@ def ask(self: Trials) -> "tuple[Trial, dict[str, Any]] | None":
         self.tell(trial, None)
     return None
 
-# %% ../../nbs/40_trials.ipynb #00e09be4
+# %% ../../nbs/40_trials.ipynb #41a6959f
 @patch
-def add(self: Trials, point: Mapping[str, Any], values: Sequence[float] | None) -> bool:
-    "Take a point of an earlier run and its metrics; returns whether it lies in the space."
-    from optuna.trial import create_trial
+def _ended(self: Trials) -> "list[FrozenTrial]":
+    "The trials that have results."
+    from optuna.trial import TrialState
 
-    drawn = {name: _drawn(axis, point[name]) for name, axis in self.axes.items()}
+    return self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+
+
+@patch
+def report(self: Trials, trial: "Trial", steps: Mapping[int, float]) -> bool:
+    "Take what a run has reported so far, or anew; returns whether the run is hopeless."
+    if len(self.study.directions) > 1:
+        return False
+    known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values.keys()
+    early = max((each.last_step or 0 for each in self._ended()), default=0) / 5
+    is_hopeless = False
+    for step in sorted(steps.keys() - known):
+        trial.report(steps[step], step)
+        is_hopeless = is_hopeless or (step >= early and trial.should_prune())
+    return is_hopeless
+
+# %% ../../nbs/40_trials.ipynb #21a9fb12
+@patch
+def add(
+    self: Trials,
+    point: Mapping[str, Any],
+    values: Sequence[float] | None,
+    steps: Mapping[int, float] = MappingProxyType({}),  # what the run reported
+    is_pruned: bool = False,  # whether it was stopped early
+) -> bool:
+    "Take a point of an earlier run and its metrics; returns whether it lies in the space."
+    from optuna.trial import TrialState, create_trial
+
+    drawn = {name: drawn_of(axis, point[name]) for name, axis in self.axes.items()}
     if None in drawn.values():
         return False
     self.tried.add(str({name: point[name] for name in self.axes}))
-    if values and all(math.isfinite(value) for value in values):
-        options = {"params": drawn, "distributions": self.distributions}
+    options = {"params": drawn, "distributions": self.distributions, "intermediate_values": dict(steps)}
+    if is_pruned:
+        self.study.add_trial(create_trial(state=TrialState.PRUNED, **options))
+    elif values and all(math.isfinite(value) for value in values):
         self.study.add_trial(create_trial(values=[float(value) for value in values], **options))
     return True
 
-# %% ../../nbs/40_trials.ipynb #e161b2ef
+# %% ../../nbs/40_trials.ipynb #7002b92e
 @patch
 def importance(self: Trials) -> dict[str, float]:
     "The share of each parameter in the metric's variance, the largest first; empty for too few results, or equal ones."
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-    from optuna.trial import TrialState
 
     names = [name for name, each in self.distributions.items() if not each.single()]
-    if len(self.study.get_trials(states=[TrialState.COMPLETE])) < 10 or len(names) < 2:
+    if len(self._ended()) < 10 or len(names) < 2:
         return {}
     options = {"evaluator": FanovaImportanceEvaluator(seed=0), "params": names}
     with contextlib.suppress(RuntimeError):  # all results are the same
         return get_param_importances(self.study, target=lambda trial: trial.values[0], **options)
     return {}
 
-# %% ../../nbs/40_trials.ipynb #e09127a8
+# %% ../../nbs/40_trials.ipynb #f0657d6c
 @dataclass
 class Search:
     "What a sweep with trials runs, and what it learns from."
@@ -209,6 +192,7 @@ class Search:
     task: Callable[[Mapping[str, Any]], Task]  # for a point
     metrics: list[str]  # that decide; filled by the first run that records one
     waiting: dict[str, Any] = field(default_factory=dict)  # hash of a run's inputs -> trial
+    lock: Any = field(default_factory=threading.Lock)  # runs report in threads of their own
 
     def tasks(self, count: int) -> Iterator[Task]:
         "The next tasks; fewer, if the space has no more points."
@@ -224,11 +208,20 @@ class Search:
         self.metrics = self.metrics or list(run.metrics)[:1]
         return [run.metrics.get(metric, math.nan) for metric in self.metrics]
 
+    def is_hopeless(self, run: Run, steps: Mapping[int, float]) -> bool:
+        "Whether to stop a run, by what it has reported anew."
+        with self.lock:
+            trial = self.waiting.get(run.inputs_sha256)
+            return trial is not None and self.trials.report(trial, steps)
+
     def tell(self, run: Run) -> None:
         "Learn from a run that has ended."
-        self.trials.tell(self.waiting.pop(run.inputs_sha256), self.values(run))
+        with self.lock:
+            trial = self.waiting.pop(run.inputs_sha256)
+            self.trials.report(trial, dict(run.steps))
+            self.trials.tell(trial, self.values(run), run.status == "pruned")
 
-# %% ../../nbs/40_trials.ipynb #bae7f724
+# %% ../../nbs/40_trials.ipynb #8275f7b6
 def _point_of(job: Job, run: Run, names: Sequence[str]) -> dict[str, Any] | None:
     "The point that a run was made at; None if it does not have these parameters."
     try:
@@ -244,7 +237,10 @@ def learn(search: Search, folder: Folder) -> list[Run]:
     for run in reversed(all_runs(folder, job.name)):
         is_same = (run.notebook_sha256, run.code_sha256) == (job.hashes["notebook_sha256"], job.hashes["code_sha256"])
         point = _point_of(job, run, list(axes)) if is_same and run.inputs_sha256 not in learned else None
-        is_same = point and search.task(point).run.inputs_sha256 == run.inputs_sha256
-        if is_same and search.trials.add(point, search.values(run)) and run.status == "done":
+        if not point or search.task(point).run.inputs_sha256 != run.inputs_sha256:
+            continue
+        is_pruned = run.status == "pruned" and len(search.metrics) < 2
+        is_inside = search.trials.add(point, search.values(run), dict(run.steps), is_pruned)
+        if is_inside and (run.status == "done" or is_pruned):
             learned[run.inputs_sha256] = run
     return list(learned.values())

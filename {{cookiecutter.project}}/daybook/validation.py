@@ -22,13 +22,14 @@ from .frames import duplicates, find_columns, to_arrow, to_series
 from .project import DaybookError, as_clause
 from .rules import ARROW, NO_ROWS, Column, Rules, typed
 
-# %% ../../nbs/05_validation.ipynb #236d7f96
+# %% ../../nbs/05_validation.ipynb #e82803fb
 class ContractError(DaybookError):
     "A table that breaks its contract; the message names each column, its rule and the first offending rows."
 
 
 Faults = dict[tuple[tuple[str, ...], str], np.ndarray]  # positions of rows by columns and rule
 Cell = Callable[[str, int], Any]  # the value of a column in a row, for a message
+_LISTED = 10  # faults in a message
 
 
 def _complaint(
@@ -44,8 +45,10 @@ def _complaint(
 
 
 def contract_error(faults: Faults, cell: Cell) -> ContractError:
-    "The error that lists all faults."
-    return ContractError("; ".join(_complaint(*where, rows, cell) for where, rows in faults.items()))
+    "The error that lists the faults, at most ten."
+    listed = [_complaint(*where, rows, cell) for where, rows in list(faults.items())[:_LISTED]]
+    more = [f"and {len(faults) - _LISTED} more rules are broken"] if len(faults) > _LISTED else []
+    return ContractError("; ".join([*listed, *more]))
 
 # %% ../../nbs/05_validation.ipynb #6808a2bc
 def model_of(contract: Contract, labelled: bool) -> tuple[type[BaseModel], dict[str, RowField]]:

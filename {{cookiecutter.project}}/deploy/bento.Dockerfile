@@ -35,8 +35,8 @@ COPY --from=builder {{ bento__path }} {{ bento__path }}
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 BENTOML_HOME=/tmp/bentoml BENTOML_DO_NOT_TRACK=true \
     IOLOG_DIR={{ bento__home }}iolog
 {% endraw -%}
-{% if cookiecutter.accelerator == "nvidia" -%}
-# The host has the driver, and the wheels of PyTorch, JAX or XGBoost bring CUDA: on a CUDA base it would be there twice.
+{% if cookiecutter.model == "net-gpu" -%}
+# The host has the driver, and the wheels beside ONNX Runtime bring CUDA: on a CUDA base it would be there twice.
 # Which GPU it gets is said where it is started: `docker run --gpus`, or `nvidia.com/gpu` in Kubernetes.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 {% endif -%}

@@ -27,7 +27,7 @@ def test_service_predicts_what_the_model_predicts(
     loaded = models.load(model)
     assert response["model"] == model
     assert response["predictions"] == loaded.respond([loaded.contract.Row(**row) for row in rows])
-    assert service.get("/model/").json() == {"model": model, "bento": bento}
+    assert service.get("/model/").json() == {"model": model, "bento": bento, "device": "cpu"}
 
 
 def test_service_logs_before_its_response_leaves(service: httpx.Client, rows: list[dict], log: Path) -> None:

@@ -1,0 +1,59 @@
+"""What a project was made from: the table in pyproject.toml, and the command that generates it again."""
+
+from pathlib import Path
+
+import pytest
+
+from daybook import template
+from daybook.project import DaybookError
+from daybook.template import Origin, commit_of, read_origin
+
+TABLE = '[tool.daybook]\ntemplate = "gh:ann/daybook"\ncommit = "{}"\n\n[tool.daybook.answers]\nproject = "rentals"\n'
+
+
+def test_read_origin_has_the_answers(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(TABLE.format("a" * 40))
+    assert read_origin(tmp_path) == Origin("gh:ann/daybook", "a" * 40, {"project": "rentals"})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[tool", "[tool]\ndaybook = 1\n", TABLE.format(""), TABLE.format("--upload-pack=x")]
+)
+def test_read_origin_refuses_in_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(DaybookError, match="pyproject.toml") as refused:
+        read_origin(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_read_origin_refuses_a_project_without_pyproject(tmp_path: Path) -> None:
+    with pytest.raises(DaybookError, match="no whole table"):
+        read_origin(tmp_path)
+
+
+def test_cookiecutter_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(template.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DaybookError, match="an update needs cookiecutter or uv on the PATH"):
+        template._cookiecutter()
+    for name in ("uvx", "cookiecutter"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o755)
+        assert template._cookiecutter()[0] == str(tmp_path / name)
+
+
+def test_name_template_keeps_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_bytes(
+        b'[tool.x]\ntemplate = "mine"\n\n[tool.daybook] # made from\r\ntemplate = "/tmp/clone"\r\ncommit = ""\r\n'
+    )
+    template._name_template(file, "https://ann:secret@example.org/day\\book")
+    assert file.read_bytes().splitlines()[1::3] == [
+        b'template = "mine"',
+        b'template = "https://example.org/day\\\\book"',
+    ]
+
+
+def test_commit_of_takes_no_option(tmp_path: Path) -> None:
+    with pytest.raises(DaybookError, match="the template has no version --all"):
+        commit_of(tmp_path, "--all")
