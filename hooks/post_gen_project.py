@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(Path.cwd().parent)}  # git must see no repository around it
@@ -34,10 +32,6 @@ facts.write_bytes(facts.read_bytes().replace(b'\ncommit = ""', b'\ncommit = "%s"
 if git("config", "user.name") and git("config", "user.email") and git("init", "--initial-branch=main"):
     git("add", "--all")
     git("commit", "--no-verify", "--no-gpg-sign", "--message=Start the project")
-lowest = "{{cookiecutter.python}}"
-if sys.version_info < tuple(map(int, lowest.split("."))) and not shutil.which(f"python{lowest}"):
-    print("""The project is for Python {{cookiecutter.python}} or later, which uv fetches if it is not here. To use an older one, generate it again
-with the answer python=3.11.""")
 print("""cd {{cookiecutter.project}} && uv sync    (or: python -m venv .venv, then .venv/bin/pip install -e ".[dev]")
 uv run daybook run tour               simulates a year in production, in some minutes
 uv run daybook adopt your-table.csv   looks at a table of yours, and says how to make it the project's own

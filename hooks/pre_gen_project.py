@@ -7,13 +7,7 @@ import sys
 import unicodedata
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-# Dependencies, folders of the project, names that Windows keeps for itself, words that YAML does not read as text.
-TAKEN = """
-adbc_driver_duckdb adbc_driver_manager adbc_driver_postgresql bentoml bentoml_cli click data distributed duckdb fastcore fsspec furo httptools ipykernel ipykernel_launcher joblib jupyterlab matplotlib mlflow mlflow_skinny mpl_toolkits myst_nb nbconvert nbdev numpy optuna pandas papermill pre_commit
-prometheus_client psutil py pyarrow pydantic pydantic_settings pylab pytest pyyaml rich ruff s3fs scikit_learn scipy sklearn skops sphinx threadpoolctl uvicorn uvloop yaml build daybook deploy dist docs etc hooks iolog models nbs public runs setup test tests aux con nul prn com1 com2 com3 com4 com5
-com6 com7 com8 com9 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 false n no null off on true y yes
-"""
-TAKEN = {*TAKEN.split(), *keyword.kwlist, *sys.stdlib_module_names}
+TAKEN = {*answers["_taken"], *keyword.kwlist, *sys.stdlib_module_names}
 
 
 def suggestion(name: str, joint: str) -> str:

@@ -31,15 +31,13 @@ PROJECTS = {
 }
 DEFAULTS = {"task": "regression", "model": "trees"}
 AUTHOR = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
-THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Settings of the caller, which must not reach a project.
 SETTINGS = tuple("BENTOML CHAMPION_FILE DAYBOOK_ GIT_ IOLOG_ MLFLOW_ MODEL_STORE PYTHON SERVICE_ VIRTUAL_ENV".split())
 
 
 def bake(folder: Path, **answers: str) -> Path:
-    """Generate a project for this Python below `folder` without asking; raises cookiecutter's errors."""
+    """Generate a project below `folder` without asking; raises cookiecutter's errors."""
     folder.mkdir(parents=True, exist_ok=True)
-    answers = {"python": THIS_PYTHON} | answers
     project = cookiecutter(str(ROOT), no_input=True, output_dir=str(folder), extra_context=answers, default_config=True)
     for name in ("__pycache__", ".ruff_cache"):  # left where the library was used
         shutil.rmtree(Path(project, "daybook", name), ignore_errors=True)

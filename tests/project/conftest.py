@@ -3,7 +3,6 @@
 Each worker of pytest-xdist has one default project, for all its tests. A test that changes a file uses `edited`.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,15 +10,7 @@ import pytest
 from containers import Containers, containerize, containers_of_this_machine, one_at_a_time
 from helpers import Project, Service, serve, settle, train
 from probes import Probe
-from template import THIS_PYTHON, bake
-
-
-@pytest.fixture(scope="session", autouse=True)
-def this_python(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Projects that cookiecutter's own command makes are for the Python of this machine, as those of `bake` are."""
-    file = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
-    file.write_text(f'default_context: {{python: "{THIS_PYTHON}"}}\n')
-    os.environ["COOKIECUTTER_CONFIG"] = str(file)
+from template import bake
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from daybook.project import DaybookError
 from daybook.run_report import report as run_report
 from daybook.runs import Run, all_runs, open_runs, report
 from daybook.steps import follow, read_steps, remove_marks, run_folder, steps_of, thinned, was_stopped
-from daybook.sweep import sweep
+from daybook.sweep import ranked, sweep
 from daybook.sweep_report import sweep_report
 
 Probe = Callable[..., str]
@@ -64,6 +64,7 @@ def test_thinned_keeps_the_same_steps_of_runs_of_any_length() -> None:
     short, long = (thinned(dict.fromkeys(range(count), 0.0)) for count in (300, 5000))
     assert (short[-1][0], long[-1][0]) == (299, 4999) and max(len(short), len(long)) <= 100
     assert {step for step, _ in long[:-1] if step < 296} <= {step for step, _ in short}
+    assert long[-2][0] > 4000, "from all of the run"
 
 
 def test_steps_survive_run_json() -> None:
@@ -155,6 +156,12 @@ def test_pruned_runs_count_as_trials_and_stand_before_the_failed(probe: Probe, q
     first = sweep(probe(), {"number": "1..1000"}, trials=12, minimize="mae")
     statuses = [run.status for run in first.runs]
     assert {"done", "pruned"} == set(statuses) and statuses == sorted(statuses), statuses
+    assert all(len(run.steps) > 1 for run in first.runs), "none in the first fifth of the steps"
+    failed = replace(first.runs[0], status="failed")
+    assert [run.status for run in ranked([failed, first.runs[-1], first.runs[0]], "mae", False)][1:] == [
+        "pruned",
+        "failed",
+    ]
     page = sweep_report(first, 12)
     assert f"{statuses.count('pruned')} stopped early" in page and "stopped after step" in page and ">OK<" in page
     more = sweep("probe", {"number": "1..1000"}, trials=14, minimize="mae")

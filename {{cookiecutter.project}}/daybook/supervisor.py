@@ -188,7 +188,7 @@ def _watch(process: multiprocessing.Process, reasons: Callable[[float], str], lo
                     os.kill(process.pid, signal.SIGINT)
     return reason
 
-# %% ../../nbs/37_supervisor.ipynb #98c8a99f
+# %% ../../nbs/37_supervisor.ipynb #e7cd9fe2
 def _start(
     task: Task,
     folder: Path,
@@ -196,17 +196,17 @@ def _start(
     temporary: str,  # for its temporary files
 ) -> multiprocessing.Process:
     "Start the process of a run, and meanwhile get ready to make its report."
-    if is_alone:  # before the process starts, which waits for the server's imports
-        threading.Thread(target=_prepare_report, daemon=True).start()
     with _one_at_a_time:
         args = task, str(folder), not is_alone, temporary
         process = _context(task.notebook, is_alone).Process(target=execute_task, args=args)
         process.start()
+    if is_alone:
+        threading.Thread(target=_prepare_report, daemon=True).start()
     return process
 
 
 def _prepare_report() -> None:
-    "Get the exporter ready while the server imports and the run is under way."
+    "Get the exporter ready while the run is under way."
     from daybook.run_report import html_exporter
 
     html_exporter()
