@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "{{cookiecutter.project}}"
-CONDITIONAL = re.compile(r"\{% if cookiecutter\.\w+ == '(\w+)' %\}(.*)\{% endif %\}")
+CONDITIONAL = re.compile(r"\{% if cookiecutter\.\w+ ([=!])= '(\w+)' %\}(.*)\{% endif %\}")
 
 
 def lines(text: str) -> int:
@@ -37,7 +37,7 @@ def notebook_figures(*paths: Path) -> list[str]:
 
 def title(path: Path) -> str:
     """A file's name as the project has it."""
-    name = CONDITIONAL.sub(r"\2 (\1)", path.name)
+    name = CONDITIONAL.sub(lambda match: f"{match[3]} ({'not ' * (match[1] == '!')}{match[2]})", path.name)
     return name.replace(".ipynb", "").replace("{{cookiecutter.package}}", "<package>")
 
 

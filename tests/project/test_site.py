@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import Project, last_run
+from helpers import Project, last_run, train
 from links import faults
 from pipelines import run_steps
 from template import bake
@@ -19,8 +19,9 @@ def test_docs_says_what_to_install(project: Project) -> None:
 
 
 @pytest.fixture(scope="module")
-def documented(project: Project, trained: str) -> Iterator[Project]:
-    """The project with a run, and for the tests of this module with what its site needs."""
+def documented(project: Project) -> Iterator[Project]:
+    """The project, whose newest run is one of train, and for the tests of this module with what its site needs."""
+    train(project)
     sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--python", sys.executable]
     subprocess.run([*sync, "--extra", "docs"], cwd=project.root, env=project.settings, check=True)
     yield project
