@@ -15,7 +15,7 @@ from daybook.version_control import export_all, run_git, set_up
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project under version control, set up; whoever works on it has no configuration of git."""
+    """A project under version control, set up; its user has no configuration of git."""
     root = tmp_path / "rentals"
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()

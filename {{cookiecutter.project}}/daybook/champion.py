@@ -96,7 +96,7 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 
 def _remove_drafts(store: Folder, is_alone: bool) -> None:
-    "Delete what killed promotions have left: an hour later, or at once if nobody else can be writing."
+    "Delete what killed promotions have left: an hour later, or at once if no other process can be writing."
     an_hour_ago = datetime.now(UTC).timestamp() - 3600
     is_draft = re.compile(r"\.bentomodel\.[0-9a-f]{8}(\.part)?$").search
     with reachable(store), contextlib.suppress(FileNotFoundError):  # another promotion was faster

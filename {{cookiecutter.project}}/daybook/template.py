@@ -116,7 +116,7 @@ def generate(
 def _name_template(file: Path, template: str) -> None:
     "Let pyproject.toml name the template, and not the clone that the project was generated from."
     text = file.read_bytes().decode()
-    address = re.sub("^(https?://)[^/@]*@", r"\1", template)  # a password is nobody else's
+    address = re.sub("^(https?://)[^/@]*@", r"\1", template)  # without the password
     line = f"template = {json.dumps(address, ensure_ascii=False)}"
     text = re.sub(
         r'(?<=^\[tool\.daybook\])(.*\n)template = ".*"', lambda match: match[1] + line, text, flags=re.MULTILINE
