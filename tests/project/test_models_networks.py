@@ -83,6 +83,8 @@ def test_network_is_served_logged_and_backtested(net: Project, trained: str, tmp
             assert json.load(page)["device"] == "cpu"
         with urllib.request.urlopen(f"{running.url}/metrics") as page:
             assert f'daybook_model{{device="cpu",model="{trained}"' in page.read().decode()
+        [path] = running.log.glob("contracts/*/*.json")
+        assert json.loads(path.read_bytes())["x-device"] == "cpu"
         ids = (f"{response['request_id']}:{number}" for number in range(len(sample["actuals"])))
         actuals = [{"prediction_id": id, "actual": y} for id, y in zip(ids, sample["actuals"], strict=True)]
         assert post(f"{running.url}/actuals", {"actuals": actuals})["accepted"] == len(actuals)

@@ -41,4 +41,4 @@ def write_schema(folder: Path, schema: dict[str, Any] = contract.schema, tag: st
     """The contract of a model beside the segments."""
     path = folder / "contracts" / f"{tag.replace(':', '/')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(schema))
+    path.write_text(json.dumps({**schema, "x-device": "cpu"}))

@@ -170,7 +170,7 @@ def test_other_tools_read_the_folder(log: Log) -> None:
     found = duckdb.sql(f"SELECT count(*), sum(prediction), any_value(typeof(hour)), min(model) {sql}").fetchall()
     assert found == [(20, expected, "BIGINT", "demand")]
     schema = json.loads((log.folder / "contracts/demand/v1.json").read_text())
-    assert schema == contract.schema
+    assert schema == {**contract.schema, "x-device": "cpu"}
 
 
 def test_merge_before_anything_is_logged_does_nothing(tmp_path: Path) -> None:

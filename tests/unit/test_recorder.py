@@ -6,14 +6,16 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from daybook.contract import Contract
 from daybook.log_writer import RecorderSettings
@@ -160,7 +162,7 @@ PEOPLE = Contract(LabelledPerson, target="cost", time="day", name="people")
 
 
 def test_recorder_logs_what_the_contract_lets_it(tmp_path: Path) -> None:
-    recorder = service(tmp_path, redaction=Redaction(PEOPLE, RecorderSettings(hash_key="k").hash_key), max_body=100)
+    recorder = service(tmp_path, redaction=Redaction(PEOPLE, SecretStr("k")), max_body=100)
     bodies = ['{"rows": [{"day": "2024-01-01", "name": "Ada"}]}', "Ada", '{"rows": [{"name": "Ada"}]}' + 3000 * " "]
     call(recorder, *[("/count", body) for body in bodies], ("/nowhere", ""))
     assert b"Ada" not in b"".join(lines(recorder))
@@ -171,7 +173,28 @@ def test_recorder_logs_what_the_contract_lets_it(tmp_path: Path) -> None:
         (None, None),
     ]
     assert [entry["out"] for entry in records(recorder)] == [48, 3, 3027, None], "an error may quote its request"
-    assert json.loads((tmp_path / "contracts" / "doubler" / "1.json").read_bytes()) == PEOPLE.schema
+    assert json.loads((tmp_path / "contracts" / "doubler" / "1.json").read_bytes()) == {
+        **PEOPLE.schema,
+        "x-device": "cpu",
+    }
+
+
+def test_contract_beside_the_log_says_what_the_model_computes_on_once_it_is_loaded(tmp_path: Path) -> None:
+    devices = ["not loaded yet"]
+
+    async def loading(scope: Scope, receive: Receive, send: Send) -> None:
+        devices.append("cuda")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+
+    recorder = service(tmp_path, redaction=Redaction(PEOPLE, SecretStr("k")), device=lambda: devices[-1])
+    recorder.app, messages = loading, []
+
+    async def started(message: Message) -> None:
+        messages.append(json.loads((tmp_path / "contracts" / "doubler" / "1.json").read_bytes())["x-device"])
+
+    asyncio.run(recorder({"type": "lifespan"}, AsyncMock(), started))
+    assert messages == ["cuda"]
 
 
 def test_recorder_refuses_to_start_without_the_key_for_hashes(tmp_path: Path) -> None:

@@ -151,9 +151,10 @@ def test_redaction_is_needed_only_where_a_field_is_not_kept() -> None:
 
 
 def test_redaction_has_the_schema_of_the_rows_by_alias() -> None:
-    redaction = redaction_of(LabelledPerson)
-    assert list(json.loads(redaction.schema)["properties"]) == ["day", "name", "Account No", "age"]
-    assert redaction.schema.startswith(b'{\n  "')
+    schema = redaction_of(LabelledPerson).schema("cuda")
+    assert list(json.loads(schema)["properties"]) == ["day", "name", "Account No", "age"]
+    assert json.loads(schema)["x-device"] == "cuda"
+    assert schema.startswith(b'{\n  "')
 
 
 def test_hash_value_depends_on_the_key_and_fits_texts_that_are_none() -> None:

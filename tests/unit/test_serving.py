@@ -126,7 +126,7 @@ def test_service_predicts_what_the_model_predicts(tag: str, tmp_path: Path, monk
     assert [entry["status"] for entry in entries(tmp_path)] == [200, 400, 400, 200]
     assert entries(tmp_path)[0]["out"] == good.json()
     schema = tmp_path / "contracts" / f"{tag.replace(':', '/')}.json"
-    assert json.loads(schema.read_bytes()) == example.contract.schema
+    assert json.loads(schema.read_bytes()) == {**example.contract.schema, "x-device": "cpu"}
 
 
 class Row(example.Row):

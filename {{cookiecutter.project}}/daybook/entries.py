@@ -6,7 +6,7 @@
 __all__ = ['Entry', 'Reader', 'read_entry', 'entry_reader', 'RowReaders', 'items', 'raw_segments', 'segment_name', 'read_segment',
            'read_lines', 'read_entries']
 
-# %% ../../nbs/14_entries.ipynb #d937e780
+# %% ../../nbs/14_entries.ipynb #123f2975
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 from .columns import Columns, contract_columns, schema_columns
 from .contract import Contract
 from .files import Folder
+from .redaction import DEVICE
 from .shipping import read_shipped, shipped_segments
 
 # %% ../../nbs/14_entries.ipynb #a29022a3
@@ -61,7 +62,7 @@ def entry_reader(row: type | None = None) -> Reader:
 
 read_entry = entry_reader()
 
-# %% ../../nbs/14_entries.ipynb #ef139f15
+# %% ../../nbs/14_entries.ipynb #97bca74f
 class RowReaders:
     "How the rows of each model are read."
 
@@ -82,6 +83,7 @@ class RowReaders:
     def _find(self, tag: str) -> tuple[Columns, Reader]:
         "Columns and reader of a model, by the schema in the log's folder."
         schema = self._schema(tag.partition(":")[0], f"contracts/{tag.replace(':', '/')}.json")
+        schema.pop(DEVICE, None)
         if schema == self.own_schema:
             return contract_columns(self.contract), self.read_own if self.is_whole else read_entry
         return schema_columns(schema), read_entry

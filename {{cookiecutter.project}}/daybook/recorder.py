@@ -154,7 +154,7 @@ class Relay(Exchange):
         await self.send_to_server(first)
         await self.send_to_server(second)
 
-# %% ../../nbs/11_recorder.ipynb #71a6d081
+# %% ../../nbs/11_recorder.ipynb #f634e607
 async def close_old_segments(segments: SegmentWriter) -> None:
     "Close a segment that is too old, again and again."
     while True:
@@ -162,16 +162,23 @@ async def close_old_segments(segments: SegmentWriter) -> None:
         segments.close_if_due()
 
 
-async def run_until_shutdown(app: ASGIApp, segments: SegmentWriter, scope: Scope, receive: Receive, send: Send) -> None:
-    "Run an application from its start to its shutdown, and close the segment then."
-    rotation = asyncio.create_task(close_old_segments(segments))
+async def run_until_shutdown(app: ASGIApp, log: LogWriter, scope: Scope, receive: Receive, send: Send) -> None:
+    "Run an application from its start, when a segment is opened, to its shutdown, when that is closed."
+
+    async def started(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            log.open()
+        await send(message)
+
+    rotation = asyncio.create_task(close_old_segments(log.segments))
     try:
-        await app(scope, receive, send)
+        await app(scope, receive, started)
     finally:
         rotation.cancel()
-        segments.close()
+        log.segments.close()
+        log.count()
 
-# %% ../../nbs/11_recorder.ipynb #e77a9498
+# %% ../../nbs/11_recorder.ipynb #b2042693
 _unready = JSONResponse({"error": "the log cannot be written, and what is not logged is not answered"}, 503)
 
 
@@ -186,6 +193,7 @@ class Recorder:
         folder: Callable[[], Path],  # returns the log's folder; called once, in the worker
         answered_by: Callable[[], tuple[str, str | None]],  # returns the tags of the model and of the bento
         redaction: Redaction | None = None,  # what may be logged of a row; None: all
+        device: Callable[[], str] = lambda: "cpu",  # returns what the model computes on
         settings: RecorderSettings | None = None,
         always: Collection[str] = (),  # routes whose requests must be logged
         max_body: int = 10 * 2**20,  # bytes of a body that are logged; of a larger one, its beginning
@@ -193,7 +201,7 @@ class Recorder:
         self.app, self.answered_by, self.always, self.max_body = app, answered_by, always, max_body
         self.settings = settings or RecorderSettings()
         self.redaction = redaction if redaction and redaction.is_needed else None
-        contract = (lambda: (answered_by()[0], redaction.schema)) if redaction else None
+        contract = (lambda: (answered_by()[0], redaction.schema(device()))) if redaction else None
         self.segments = SegmentWriter(folder(), contract, self.settings.sync)
         self.segments.max_seconds = self.settings.segment_seconds
         if redaction:
@@ -202,7 +210,6 @@ class Recorder:
             self.segments.check_seconds = 0
         self.log = LogWriter(self.segments, self.settings.max_unshipped_mb)
         close_orphans(self.segments.folder)
-        self.log.open()
 
     def must_log(self, route: str) -> bool:
         "Whether a request that cannot be logged is refused."
@@ -211,8 +218,7 @@ class Recorder:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         "Pass on what is no request with input; log the rest."
         if scope["type"] == "lifespan":
-            await run_until_shutdown(self.app, self.segments, scope, receive, send)
-            self.log.count()
+            await run_until_shutdown(self.app, self.log, scope, receive, send)
         elif scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             if scope["path"] == "/metrics":
                 self.log.count()

@@ -204,7 +204,7 @@ def start_worker(settings: ServiceSettings, app: Starlette) -> None:
         end_with_parent()
         bound_connections(app, connections_of(settings))
 
-# %% ../../nbs/13_serving.ipynb #e9dbc9c9
+# %% ../../nbs/13_serving.ipynb #d3ccfeb7
 def doors(served: Served, settings: ServiceSettings, keys: Keys, redaction: Redaction) -> list[Middleware]:
     "The recorder and the gate."
     recorder = Middleware(
@@ -212,6 +212,7 @@ def doors(served: Served, settings: ServiceSettings, keys: Keys, redaction: Reda
         folder=partial(log_folder, served),
         answered_by=lambda: (served.tag, served.bento),
         redaction=redaction,
+        device=lambda: served.device,
         settings=RecorderSettings.read(),
         always=["/actuals"],
         max_body=settings.max_body,

@@ -78,7 +78,7 @@ def _imports(notebook: bytes) -> list[str]:
             statements += [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
     return statements
 
-# %% ../../nbs/37_supervisor.ipynb #68df30b6
+# %% ../../nbs/37_supervisor.ipynb #38379587
 _one_at_a_time = threading.Lock()
 _always = ["import psutil", "import daybook.execution"]
 _for_many = [
@@ -102,7 +102,7 @@ _for_many += [
 
 def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseContext:
     "The fork server with the notebook's imports done; on systems without one, new processes."
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
