@@ -40,6 +40,12 @@ def test_chapters_hold_no_path_of_a_machine() -> None:
     assert [name for name, text in texts.items() if "site-packages" in text or str(ROOT) in text] == []
 
 
+def test_one_module_imports_bentoml() -> None:
+    modules = {name: text for name, text in sources(ROOT).items() if name.endswith(".py")}
+    found = [name for name, text in modules.items() if re.search(r"^\s*(import|from) _?bentoml", text, re.MULTILINE)]
+    assert found == [str(LIBRARY / "bento.py")]
+
+
 def test_exported_cells_are_short() -> None:
     for name, text in sources(ROOT).items():
         for cell in json.loads(text)["cells"] if name.endswith(".ipynb") else ():

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
-from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -15,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
 
 from daybook.contract import Contract
 from daybook.log_writer import RecorderSettings
@@ -33,16 +31,6 @@ def lines(recorder: Recorder) -> list[bytes]:
 def records(recorder: Recorder) -> list[dict[str, Any]]:
     """The log entries."""
     return [json.loads(line) for line in lines(recorder)]
-
-
-def run_lifespan(recorder: Recorder, app: Callable) -> None:
-    """What a server does from start to shutdown."""
-
-    async def receive() -> dict[str, str]:
-        return {"type": "lifespan.shutdown"}
-
-    recorder.app = app
-    asyncio.run(recorder({"type": "lifespan"}, receive, None))
 
 
 async def double(request: Request) -> JSONResponse:
@@ -179,60 +167,9 @@ def test_recorder_logs_what_the_contract_lets_it(tmp_path: Path) -> None:
     }
 
 
-def test_contract_beside_the_log_says_what_the_model_computes_on_once_it_is_loaded(tmp_path: Path) -> None:
-    devices = ["not loaded yet"]
-
-    async def loading(scope: Scope, receive: Receive, send: Send) -> None:
-        devices.append("cuda")
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-
-    recorder = service(tmp_path, redaction=Redaction(PEOPLE, SecretStr("k")), device=lambda: devices[-1])
-    recorder.app, messages = loading, []
-
-    async def started(message: Message) -> None:
-        messages.append(json.loads((tmp_path / "contracts" / "doubler" / "1.json").read_bytes())["x-device"])
-
-    asyncio.run(recorder({"type": "lifespan"}, AsyncMock(), started))
-    assert messages == ["cuda"]
-
-
 def test_recorder_refuses_to_start_without_the_key_for_hashes(tmp_path: Path) -> None:
     with pytest.raises(DaybookError, match="set IOLOG_HASH_KEY"):
         service(tmp_path, redaction=Redaction(PEOPLE))
-
-
-def test_recorder_closes_its_segment_at_shutdown_and_those_of_the_dead_at_start(tmp_path: Path) -> None:
-    orphan = tmp_path / "raw" / "dt=2024-01-01" / "host-1-abcdef01-0.jsonl.open"
-    orphan.parent.mkdir(parents=True)
-    orphan.write_bytes(b"{}\n")
-    recorder = service(tmp_path)
-    assert [path.suffix for path in orphan.parent.iterdir()] == [".jsonl"]
-    call(recorder, ("/double", "21"))
-    assert [path.suffix for path in tmp_path.glob("raw/*/*") if path.parent != orphan.parent] == [".open"]
-
-    async def lifespan(scope: dict, receive: Callable, send: Callable) -> None:
-        assert (await receive())["type"] == "lifespan.shutdown"
-
-    run_lifespan(recorder, lifespan)
-    assert {path.suffix for path in tmp_path.glob("raw/*/*")} == {".jsonl"}
-
-
-def test_recorder_opens_a_segment_at_once(tmp_path: Path) -> None:
-    service(tmp_path)
-    assert [path.stat().st_size for path in tmp_path.glob("raw/*/*.open")] == [0]
-
-
-def test_recorder_closes_old_segments_while_it_runs(tmp_path: Path) -> None:
-    recorder = service(tmp_path)
-    recorder.segments.max_seconds = 0.02
-    call(recorder, ("/double", "21"))
-
-    async def lifespan(scope: dict, receive: Callable, send: Callable) -> None:
-        await asyncio.sleep(0.1)
-        assert [path.suffix for path in tmp_path.glob("raw/*/*")] == [".jsonl"]
-
-    run_lifespan(recorder, lifespan)
 
 
 @pytest.mark.parametrize("on_error", ["warn", "fail"])

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import bentoml
@@ -17,7 +16,7 @@ from bentoml.exceptions import BentoMLException
 from prometheus_client import REGISTRY
 from pydantic import Field
 
-from daybook import example, models, serving
+from daybook import bento, example, models, serving
 from daybook.contract import Contract
 from daybook.recorder import request_id
 
@@ -159,9 +158,7 @@ def test_champion_keeps_the_contract_that_it_was_made_with(tag: str, monkeypatch
 def test_champion_in_a_bento_is_the_bentos_own_model(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     newer = example.save(example.sample(6))
     assert serving.champion(example.contract).tag == newer
-    model = SimpleNamespace(tag=bentoml.Tag.from_str(tag))
-    bento = SimpleNamespace(tag=bentoml.Tag.from_str("demand:b1"), info=SimpleNamespace(all_models=[model]))
-    monkeypatch.setattr(serving, "this_bento", lambda: bento)
+    monkeypatch.setattr(bento, "this_bento", lambda: ("demand:b1", tag))
     served = serving.champion(example.contract)
     assert (served.tag, served.bento, str(served.bento_model.tag)) == (tag, "demand:b1", tag)
 
@@ -187,7 +184,7 @@ def test_champion_that_is_nowhere_is_one_sentence(demand: Path) -> None:
 def test_this_bento_is_none_outside_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "src").mkdir()
     monkeypatch.chdir(tmp_path / "src")
-    assert serving.this_bento() is None
+    assert bento.this_bento() is None
 
 
 SUPERVISOR = """

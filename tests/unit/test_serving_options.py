@@ -11,7 +11,7 @@ import pytest
 from bentoml.exceptions import BentoMLException
 from test_serving import ROWS, clear_metrics, entries, service_of, tag
 
-from daybook import example, serving
+from daybook import bento, example, serving
 from daybook.project import DaybookError
 
 __all__ = ["tag"]  # the fixture
@@ -69,8 +69,8 @@ def test_refused_requests_leave_no_traceback() -> None:
         Input(day="soon", hour=1)
     with pytest.raises(ValueError) as other:
         example.Row(day="soon", hour=1)
-    assert not serving.is_no_refusal(message(refusal.value))
-    assert all(serving.is_no_refusal(message(error)) for error in (None, other.value, DaybookError("a fault")))
+    assert not bento.is_no_refusal(message(refusal.value))
+    assert all(bento.is_no_refusal(message(error)) for error in (None, other.value, DaybookError("a fault")))
 
 
 def test_service_logs_what_bentoml_refuses(tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -47,7 +47,7 @@ def package_folder() -> Path:
     except (OSError, ValueError, KeyError) as error:
         raise DaybookError(f"{file} must name the project's package as lib_path in [tool.nbdev]: {error}") from None
 
-# %% ../../nbs/00_project.ipynb #67aaadcc
+# %% ../../nbs/00_project.ipynb #1d7b8225
 def isolate(
     _cells: object = None,  # nbdev-test hands over the cells that it will run
 ) -> Path:
@@ -61,9 +61,9 @@ def isolate(
         ("DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_URI"), ""
     )
     if "bentoml" in sys.modules:
-        from daybook.models import reset_store
+        from daybook.bento import move_store
 
-        reset_store()
+        move_store(home)
     return home
 
 # %% ../../nbs/00_project.ipynb #6496946c

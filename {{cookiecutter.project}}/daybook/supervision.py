@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['supervise', 'is_worker', 'fail', 'end_with_parent', 'own_metrics_folder']
 
-# %% ../../nbs/13_supervision.ipynb #24c82ebc
+# %% ../../nbs/13_supervision.ipynb #71a00b0e
 import atexit
 import logging
 import os
@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 import psutil
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml.exceptions import BentoMLException
 
-# %% ../../nbs/13_supervision.ipynb #6d3c9689
+from .project import DaybookError
+
+# %% ../../nbs/13_supervision.ipynb #f06d5e04
 _supervisor = "DAYBOOK_SUPERVISOR"  # its process id, in the environment of its workers
 
 
@@ -45,9 +45,9 @@ def is_worker() -> bool:
 
 
 def fail(sentence: str) -> None:
-    "Raise `BentoMLException`; in a worker, stop the service instead."
+    "Raise `DaybookError`; in a worker, stop the service instead."
     if not is_worker():
-        raise BentoMLException(sentence)
+        raise DaybookError(sentence)
     logging.getLogger("bentoml").error(sentence)
     os.kill(os.getppid(), signal.SIGUSR2)
     os._exit(1)
@@ -65,14 +65,13 @@ def end_with_parent(seconds: float = 1) -> None:
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
-# %% ../../nbs/13_supervision.ipynb #fa1fa094
+# %% ../../nbs/13_supervision.ipynb #4249e90a
 def own_metrics_folder() -> Path:
-    "Have the workers of this process count in a folder of its own."
+    "A folder for the counts of this process's workers; it is removed at the end."
     for old in Path(tempfile.gettempdir()).glob("daybook-metrics-*-*"):
         pid = old.name.split("-")[2]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"daybook-metrics-{os.getpid()}-"))
-    BentoMLContainer.prometheus_multiproc_dir.set(str(folder))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
