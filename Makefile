@@ -17,11 +17,11 @@ demo: build/env/ready ## generate a project and run its tour
 	$(RUN) tools/template.py demo build/demo
 
 test: lint unit engines chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
-	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile $(ARGS)
+	$(RUN) -m pytest tests/project --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: UNIT_ARGS = -m "long or not long"
 test-all: lint unit engines chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
-	$(RUN) -m pytest tests/project --numprocesses=2 --dist=loadfile -m "long or not long" $(ARGS)
+	$(RUN) -m pytest tests/project --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m "long or not long" $(ARGS)
 
 nightly: unit chapters ## on the newest releases: the library, and a fresh project's own checks; UV_PRERELEASE=allow
 	$(RUN) -m pytest tests/project/test_pipeline_steps.py -k "test_push_passes and github" $(ARGS)
