@@ -12,7 +12,6 @@ from helpers import Project, Service, serve, settle, train
 from probes import Probe
 from template import bake
 
-
 FIRST = ("test_docs", "test_tour", "test_pipeline_steps", "test_log_shipping")  # take minutes: not left to the end
 
 
