@@ -17,6 +17,7 @@ from daybook.csv_files import csv_relation
 from daybook.project import DaybookError
 from daybook.reading import read
 from daybook.sources import Source, open_source
+from daybook.sql import set_up
 
 
 def rows(content: bytes | str, folder: Path, name: str = "table.csv", encoding: str = "utf-8") -> list[tuple]:
@@ -203,9 +204,11 @@ def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:
     assert frame.to_dict("records") == [{"zip": "00999", "price": 2.25, "late": True}]
 
 
-def test_a_file_larger_than_memory_is_read_in_pieces(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cores", [2, 64])
+def test_a_file_larger_than_memory_is_read_in_pieces(cores: int, tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
-    path.write_bytes(b"note,n\n" + b"x" * 998 + b",1\n" + (b"x" * 998 + b",2\n") * 200_000)
-    with duckdb.connect(config={"memory_limit": "160MB", "threads": 2}) as connection:
-        rows, *_ = csv_relation(path, tmp_path, connection)
-        assert rows.aggregate("count(*), max(n)").fetchall() == [(200_001, "2")]
+    path.write_bytes(b"note,n\n" + b"x" * 998 + b",1\n" + (b"x" * 998 + b",2\n") * 300_000)
+    duckdb.execute(f"SET threads = {cores}")
+    set_up.__wrapped__()
+    rows, *_ = csv_relation(path, tmp_path, duckdb.default_connection())
+    assert rows.aggregate("count(*), max(n)").fetchall() == [(300_001, "2")]

@@ -36,7 +36,7 @@ def timestamp(time: Instant) -> str:
     "A time as a literal of SQL."
     return f"TIMESTAMPTZ '{instant(time).replace(tzinfo=None).isoformat(' ', 'microseconds')}+00'"
 
-# %% ../../nbs/02_sql.ipynb #f1da4320
+# %% ../../nbs/02_sql.ipynb #c911487b
 @functools.cache
 def set_up() -> None:
     "Set up this process's default connection of DuckDB, once."
@@ -45,4 +45,4 @@ def set_up() -> None:
     duckdb.execute("SET enable_external_file_cache = false")  # the system has read files in memory already
     duckdb.execute(f"SET temp_directory = {literal(tempfile.gettempdir())}")
     [[threads]] = duckdb.execute("SELECT current_setting('threads')").fetchall()
-    duckdb.execute(f"SET threads = {min(threads, 8)}")
+    duckdb.execute(f"SET threads = {min(threads, 4)}")
