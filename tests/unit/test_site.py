@@ -146,3 +146,10 @@ def test_site_of_the_template_is_whole_without_a_network(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert faults(tmp_path / "site") == []
     assert len(list(tmp_path.glob("site/**/*.html"))) > 150
+
+
+def test_copies_that_jupyter_keeps_are_no_pages(tmp_path: Path) -> None:
+    for name in ("README.md", "nbs/00_data.ipynb", "nbs/.ipynb_checkpoints/00_data-checkpoint.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert "checkpoint" not in str(site.project_contents(tmp_path))

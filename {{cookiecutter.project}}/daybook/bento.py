@@ -8,7 +8,7 @@ __all__ = ['errors', 'is_command', 'find_model', 'models_of', 'new_model', 'expo
            'middleware_of', 'is_bare', 'labels_of', 'duration_buckets', 'count_in', 'is_no_refusal',
            'print_no_refusals']
 
-# %% ../../nbs/06_bento.ipynb #a1a9d564
+# %% ../../nbs/06_bento.ipynb #776cc451
 import contextlib
 import inspect
 import logging
@@ -29,6 +29,11 @@ from starlette.types import ASGIApp
 
 from .project import DaybookError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 # %% ../../nbs/06_bento.ipynb #8dd2a3c4
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
@@ -43,7 +48,7 @@ def is_command(name: str) -> bool:
     "Whether this process is `bentoml serve`, `bentoml build` or the like, and not one of the workers."
     return sys.argv[1:2] == [name]
 
-# %% ../../nbs/06_bento.ipynb #37f158d7
+# %% ../../nbs/06_bento.ipynb #716c1ddc
 def find_model(
     tag: str,  # name:version, or name:latest
 ) -> StoredModel | None:  # with `tag`, `path`, `path_of(file)` and `info.metadata`
@@ -62,12 +67,27 @@ def models_of(name: str) -> list[StoredModel]:
 
 
 @contextlib.contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    "Wait until no other process puts a model into the store."
+    with (home / ".daybook.lock").open("w") as file:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def new_model(
     name: str,
     metadata: Mapping[str, Any],  # without None, which the store does not take
 ) -> Iterator[StoredModel]:
     "A model to be filled; it is the latest when the block ends without an error."
-    with bentoml.models.create(name, metadata=dict(metadata)) as model:
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    with (
+        _one_at_a_time(Path(BentoMLContainer.bentoml_home.get())),
+        bentoml.models.create(name, metadata=dict(metadata)) as model,
+    ):
         yield model
 
 # %% ../../nbs/06_bento.ipynb #27837076

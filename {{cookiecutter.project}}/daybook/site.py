@@ -205,12 +205,13 @@ def build(
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(draft / "html", output)
 
-# %% ../../nbs/44_site.ipynb #360711a1
+# %% ../../nbs/44_site.ipynb #c55b049e
 def project_contents(root: Path) -> dict[str, list[str]]:
     "The paths of a project's pages, by caption; README.md first."
 
     def paths(pattern: str) -> list[str]:
-        return sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+        found = (path.relative_to(root) for path in root.glob(pattern))
+        return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
 
     others = [path for path in paths("[!._]*.md") if path != "README.md"]
     found = {"Project": ["README.md", *others], "Documentation": paths("docs/**/[!._]*.md")}
