@@ -8,7 +8,7 @@ __all__ = ['errors', 'is_command', 'find_model', 'models_of', 'new_model', 'expo
            'middleware_of', 'is_bare', 'labels_of', 'duration_buckets', 'count_in', 'is_no_refusal',
            'print_no_refusals']
 
-# %% ../../nbs/06_bento.ipynb #776cc451
+# %% ../../nbs/06_bento.ipynb #20f09f2c
 import contextlib
 import inspect
 import logging
@@ -21,6 +21,7 @@ from typing import Any
 
 import bentoml
 from bentoml import Model as StoredModel
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -48,7 +49,7 @@ def is_command(name: str) -> bool:
     "Whether this process is `bentoml serve`, `bentoml build` or the like, and not one of the workers."
     return sys.argv[1:2] == [name]
 
-# %% ../../nbs/06_bento.ipynb #716c1ddc
+# %% ../../nbs/06_bento.ipynb #aef39de8
 def find_model(
     tag: str,  # name:version, or name:latest
 ) -> StoredModel | None:  # with `tag`, `path`, `path_of(file)` and `info.metadata`
@@ -67,9 +68,9 @@ def models_of(name: str) -> list[StoredModel]:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(home: Path) -> Iterator[None]:
+def _one_at_a_time() -> Iterator[None]:
     "Wait until no other process puts a model into the store."
-    with (home / ".daybook.lock").open("w") as file:
+    with Path(BentoMLContainer.bentoml_home.get(), ".daybook.lock").open("w") as file:
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -82,15 +83,10 @@ def new_model(
     metadata: Mapping[str, Any],  # without None, which the store does not take
 ) -> Iterator[StoredModel]:
     "A model to be filled; it is the latest when the block ends without an error."
-    from bentoml._internal.configuration.containers import BentoMLContainer
-
-    with (
-        _one_at_a_time(Path(BentoMLContainer.bentoml_home.get())),
-        bentoml.models.create(name, metadata=dict(metadata)) as model,
-    ):
+    with _one_at_a_time(), bentoml.models.create(name, metadata=dict(metadata)) as model:
         yield model
 
-# %% ../../nbs/06_bento.ipynb #27837076
+# %% ../../nbs/06_bento.ipynb #55e45f4c
 def export_model(model: StoredModel, file: Path) -> Path:
     "Write a model into one file, whose name ends in .bentomodel."
     return Path(bentoml.models.export_model(model.tag, str(file)))
@@ -98,18 +94,18 @@ def export_model(model: StoredModel, file: Path) -> Path:
 
 def import_model(folder: Path) -> StoredModel:
     "Put a model's folder into the store."
-    return bentoml.models.import_model(str(folder), input_format="folder")
+    with _one_at_a_time():
+        return bentoml.models.import_model(str(folder), input_format="folder")
 
 
 def bento_model(tag: str) -> Any:
     "An attribute of a service that makes `bentoml build` put the model into its bento."
     return bentoml.models.BentoModel(tag)
 
-# %% ../../nbs/06_bento.ipynb #7673b1c2
+# %% ../../nbs/06_bento.ipynb #a84ba0ef
 def move_store(home: Path) -> None:
     "Have BentoML use the stores of another `BENTOML_HOME`, made if there are none."
     from bentoml._internal.bento.bento import BentoStore
-    from bentoml._internal.configuration.containers import BentoMLContainer
     from bentoml._internal.models.model import ModelStore
 
     for name, store, kind in (
@@ -195,7 +191,7 @@ def is_bare(layers: list[Middleware]) -> bool:
 
     return [layer.cls for layer in layers] == [ContextMiddleware]
 
-# %% ../../nbs/06_bento.ipynb #cf732c9f
+# %% ../../nbs/06_bento.ipynb #ec69ee7c
 def labels_of(service: Any) -> dict[str, str]:
     "Which service the metrics are of."
     from bentoml._internal.context import server_context
@@ -209,15 +205,11 @@ def labels_of(service: Any) -> dict[str, str]:
 
 def duration_buckets() -> tuple[float, ...]:  # seconds
     "The bounds of the histogram of durations."
-    from bentoml._internal.configuration.containers import BentoMLContainer
-
     return tuple(BentoMLContainer.duration_buckets.get())
 
 
 def count_in(folder: Path) -> None:
     "Have the workers of this process count in a folder, and no longer in `BENTOML_HOME`."
-    from bentoml._internal.configuration.containers import BentoMLContainer
-
     BentoMLContainer.prometheus_multiproc_dir.set(str(folder))
 
 # %% ../../nbs/06_bento.ipynb #441fa054
