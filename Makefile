@@ -5,10 +5,10 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && break; done)
 RUN := build/env/bin/python
 PROJECT ?= build/bike-demand
-# The library where it lies, in the environment of a baked project; its bytecode goes elsewhere, so that none is baked.
+# The library where it lies, in the environment of a baked project; bytecode is kept, but elsewhere: none is baked.
 LIBRARY := build/library/bike-demand/.venv/bin
 IN_LIBRARY := PATH="$(CURDIR)/$(LIBRARY):$$PATH" PYTHONPATH="$(CURDIR)/{{cookiecutter.project}}" \
-	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" BENTOML_DO_NOT_TRACK=true OMP_NUM_THREADS=1
+	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" PYTHONDONTWRITEBYTECODE= BENTOML_DO_NOT_TRACK=true OMP_NUM_THREADS=1
 SOURCES := hooks tests tools benchmarks nbs
 
 .PHONY: demo test test-all nightly lint unit engines chapters export bench figures reference docs pictures project sync clean

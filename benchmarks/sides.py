@@ -41,7 +41,7 @@ class Side:
         own = {"BENTOML_HOME": str(self.scratch / "bentoml"), "IOLOG_DIR": str(self.log)}
         self.server = Server(name, "", "", SERVE, settings=own, commands=self.bin, folder=self.project)
         own = own | {"PATH": f"{self.bin}:{os.environ['PATH']}"}
-        self.settings = environment(GOMP_SPINCOUNT="1000", **own)  # else a neighbour makes threads spin for seconds
+        self.settings = environment(**own)
         self.scratch.mkdir()
 
     def run(self, *args: str | Path) -> str:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from functools import cache
 from pathlib import Path
 
 from cookiecutter.exceptions import OutputDirExistsException
@@ -138,10 +139,18 @@ def uv_alone() -> Path:
     return folder
 
 
+@cache
+def uv_cache() -> str:
+    """The folder in which uv keeps what it has downloaded, for projects with another home too."""
+    command = [sys.executable, "-m", "uv", "cache", "dir"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def environment(**settings: str) -> dict[str, str]:
     """A person's environment: with uv, which trusts the system's certificates, without this Python's own settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
-    variables = inherited | {"BENTOML_DO_NOT_TRACK": "true", "UV_SYSTEM_CERTS": "1"} | settings
+    variables = inherited | {"BENTOML_DO_NOT_TRACK": "true", "UV_SYSTEM_CERTS": "1", "UV_CACHE_DIR": uv_cache()}
+    variables |= {"GOMP_SPINCOUNT": "1000"} | settings  # threads that spin for longer take the cores of other tests
     return variables | {"PATH": os.pathsep.join(filter(None, [str(uv_alone()), variables.get("PATH")]))}
 
 

@@ -64,7 +64,6 @@ def settle(root: Path, home: Path, *args: str, commands: Path | None = None) -> 
     (home / "home").mkdir(parents=True)
     path = os.pathsep.join([str(commands), os.environ["PATH"]])
     settings = environment(HOME=str(home / "home"), BENTOML_HOME=str(home / "bentoml"), PATH=path)
-    settings["GOMP_SPINCOUNT"] = "1000"  # threads that wait for each other would spin for seconds, beside other tests
     project = Project(root, commands, settings)
     if not (root / ".git").exists():
         project.git("init", "--quiet", "--initial-branch=main")

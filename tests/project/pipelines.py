@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from template import environment
+from template import environment, uv_cache
 
 TOOLS = Path(sys.executable).parent
 
@@ -44,7 +44,6 @@ def run_steps(project: Path, workflow: str, job: str, home: Path, **variables: s
     """Run a job's steps in a shell, on a machine with uv; the first exit code but 0, and all that was printed."""
     (home / "bin").mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join([str(home / "bin"), os.environ["PATH"]])
-    cache = subprocess.run([TOOLS / "uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
     settings = environment(HOME=str(home), PATH=path, UV_PYTHON=sys.executable)
     known = variables | {"CI_PROJECT_DIR": str(project), "github.workspace": str(project)}
     file = project / ".github" / "workflows" / f"{workflow}.yaml"
@@ -67,7 +66,7 @@ def run_steps(project: Path, workflow: str, job: str, home: Path, **variables: s
             shell = subprocess.Popen(
                 ["bash", "-eo", "pipefail", script],
                 cwd=project,
-                env=settings | inherited | own | {"UV_CACHE_DIR": cache},
+                env=settings | inherited | own | {"UV_CACHE_DIR": uv_cache()},
                 stdout=printed,
                 stderr=printed,
                 start_new_session=True,

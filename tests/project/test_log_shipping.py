@@ -143,7 +143,7 @@ def test_replicas_ship_all_that_was_answered(project: Project, trained: str, tmp
             replica(project, settings, tmp_path / "a") as (first, ship_first),
             replica(project, settings, tmp_path / "b") as (second, ship_second),
         ):
-            with Load(first.url, clients=2) as one, Load(second.url, clients=2) as two:
+            with Load(first.url, 2, pause=0.02) as one, Load(second.url, 2, pause=0.02) as two:
                 wait_for_more(one)
                 wait_for_more(two)
                 for _ in range(2):

@@ -62,8 +62,9 @@ def metric(service: Service, name: str) -> float:
 class Load:
     """Clients that send requests all the time, and remember the predictions that they got."""
 
-    def __init__(self, url: str, clients: int = 4):
+    def __init__(self, url: str, clients: int = 4, pause: float = 0):  # seconds of each client, after a response
         self.port, self.stop, self.answered = int(url.rpartition(":")[2]), Event(), {}
+        self.pause = pause
         self.threads = [Thread(target=self.request) for _ in range(clients)]
 
     def request(self) -> None:
@@ -78,6 +79,7 @@ class Load:
                 body = response.read()
                 assert response.status == 200, body
                 self.answered[request_id] = json.loads(body)["predictions"]
+                self.stop.wait(self.pause)
             except (OSError, http.client.HTTPException):
                 connection.close()
                 time.sleep(0.02)

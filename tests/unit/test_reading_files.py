@@ -13,7 +13,6 @@ import pytest
 from pydantic import BaseModel
 
 from daybook.contract import Contract
-from daybook.csv_files import csv_relation
 from daybook.project import DaybookError
 from daybook.reading import read
 from daybook.sources import Source, open_source
@@ -204,11 +203,30 @@ def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:
     assert frame.to_dict("records") == [{"zip": "00999", "price": 2.25, "late": True}]
 
 
-@pytest.mark.parametrize("cores", [2, 64])
-def test_a_file_larger_than_memory_is_read_in_pieces(cores: int, tmp_path: Path) -> None:
-    path = tmp_path / "large.csv"
-    path.write_bytes(b"note,n\n" + b"x" * 998 + b",1\n" + (b"x" * 998 + b",2\n") * 300_000)
+ROWS = {  # the start of a file, a row but for its number, what is between two rows, the end
+    "csv": (b"note,n\n", b"x" * 998 + b",%d", b"\n", b"\n"),
+    "jsonl": (b"", b'{"note": "' + b"x" * 980 + b'", "n": %d}', b"\n", b"\n"),
+    "json": (b"[", b'{"note": "' + b"x" * 980 + b'", "n": %d}', b",\n", b"]"),
+}
+
+
+@pytest.mark.parametrize("cores", [1, 2, 64])
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_file_larger_than_memory_is_read_in_pieces(kind: str, cores: int, tmp_path: Path) -> None:
+    path, (start, row, between, end) = tmp_path / f"large.{kind}", ROWS[kind]
+    path.write_bytes(start + row % 1 + (between + row % 2) * 300_000 + end)
     duckdb.execute(f"SET threads = {cores}")
     set_up.__wrapped__()
-    rows, *_ = csv_relation(path, tmp_path, duckdb.default_connection())
-    assert rows.aggregate("count(*), max(n)").fetchall() == [(300_001, "2")]
+    source = open_source(path)
+    assert source.names == ["note", "n"]
+    assert source.relation.aggregate("count(*), max(n)").fetchall() == [(300_001, "2")]
+
+
+def test_keys_of_a_list_are_columns_in_their_order(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text('\n [{"z": 1.50, "B": "007"},\n {"a": null, "z": {"x": 1}, "B": "8"}]\n')
+    source = open_source(tmp_path / "list.json")
+    assert source.names == ["z", "B", "a"]
+    assert source.relation.fetchall() == [("1.5", "007", None), ('{"x":1}', "8", None)]
+    (tmp_path / "list.json").write_text("[\n1, 2]")
+    with pytest.raises(DaybookError, match="list.json is a list without objects: a table in JSON has an object"):
+        open_source(tmp_path / "list.json")

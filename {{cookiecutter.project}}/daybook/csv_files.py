@@ -174,7 +174,7 @@ def _select(path: Path, dialect: Dialect, names: Sequence[str]) -> str:
     options |= {"compression": "gzip" if is_gzip(path) else "none"}
     texts = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
     fixed = "auto_detect = false, header = true, allow_quoted_nulls = false, hive_partitioning = false"
-    fixed += ", max_line_size = 16777216, buffer_size = 33554432"  # its own buffers would be of 256 MB each
+    fixed += ", max_line_size = 16777216, buffer_size = 16777216"  # its own buffers would be of 256 MB each
     return f"FROM read_csv({literal(escaped(str(path)))}, columns = {{{columns}}}, {texts}, {fixed})"
 
 # %% ../../nbs/05_csv_files.ipynb #9c382645

@@ -94,6 +94,9 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
     return Source(connection.from_arrow(table), "the table", False, names)
 
 # %% ../../nbs/05_sources.ipynb #0e34006a
+_BLANK = b"\xef\xbb\xbf \r\n\t"  # what may stand before the first character
+
+
 def _format_of(path: Path) -> str:
     "csv, parquet or json; raises `DaybookError` for what is none of them."
     with path.open("rb") as file:
@@ -103,7 +106,7 @@ def _format_of(path: Path) -> str:
     if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise DaybookError(f"{path.name} is an Excel file or an archive: save the table as CSV or Parquet")
     with open_bytes(path) as file:
-        start = file.read(1000).lstrip(b"\xef\xbb\xbf \r\n\t")
+        start = file.read(1000).lstrip(_BLANK)
     if not start:
         raise DaybookError(f"{path.name} is empty: a table has a line with the names of its columns, and rows")
     return "json" if start.startswith((b"{", b"[{", b"[\n")) else "csv"
@@ -115,13 +118,29 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
     return Source(rows, path.name, False, list(pq.read_schema(path).names))
 
 
+def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    "The keys of JSON objects, in the order in which they first occur."
+    keys = f"SELECT json_keys(json) AS keys, row_number() OVER () AS row FROM {objects}"
+    each = f"SELECT unnest(keys) AS key, row, generate_subscripts(keys, 1) AS position FROM ({keys})"
+    rows = connection.sql(f"SELECT key FROM ({each}) GROUP BY key ORDER BY min((row, position))").fetchall()
+    return [name for (name,) in rows]
+
+
 def _json(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
     "A file of JSON objects, one a line or in a list."
-    table = f"read_json({literal(escaped(str(path)))}, maximum_object_size = 67108864, hive_partitioning = false"
-    described = connection.sql(f"DESCRIBE FROM {table}, sample_size = -1, maximum_depth = 1)")
-    names = [name for name, *_ in described.fetchall()]
+    file = f"{literal(escaped(str(path)))}, maximum_object_size = 16777216, hive_partitioning = false"
+    with open_bytes(path) as content:
+        is_list = content.read(1000).lstrip(_BLANK).startswith(b"[")
+    if is_list:  # which DuckDB would hold in memory as a whole, to find its columns
+        file += ", format = 'array'"
+        names = _keys(f"read_json_objects({file})", connection)
+        if not names:
+            raise DaybookError(f"{path.name} is a list without objects: a table in JSON has an object for each row")
+    else:
+        described = connection.sql(f"DESCRIBE FROM read_json({file}, sample_size = -1, maximum_depth = 1)")
+        names = [name for name, *_ in described.fetchall()]
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    return Source(connection.sql(f"FROM {table}, columns = {{{columns}}})"), path.name, True, names)
+    return Source(connection.sql(f"FROM read_json({file}, columns = {{{columns}}})"), path.name, True, names)
 
 
 def _csv(path: Path, folder: Any, connection: duckdb.DuckDBPyConnection) -> Source:

@@ -41,8 +41,9 @@ def timestamp(time: Instant) -> str:
 def set_up() -> None:
     "Set up this process's default connection of DuckDB, once."
     duckdb.execute("SET TimeZone = 'UTC'")
-    duckdb.execute("SET memory_limit = '192MB'")
     duckdb.execute("SET enable_external_file_cache = false")  # the system has read files in memory already
     duckdb.execute(f"SET temp_directory = {literal(tempfile.gettempdir())}")
     [[threads]] = duckdb.execute("SELECT current_setting('threads')").fetchall()
-    duckdb.execute(f"SET threads = {min(threads, 4)}")
+    threads = min(threads, 4)
+    duckdb.execute(f"SET threads = {threads}")
+    duckdb.execute(f"SET memory_limit = '{64 * max(threads, 2)}MB'")
