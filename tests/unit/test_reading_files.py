@@ -227,6 +227,6 @@ def test_keys_of_a_list_are_columns_in_their_order(tmp_path: Path) -> None:
     source = open_source(tmp_path / "list.json")
     assert source.names == ["z", "B", "a"]
     assert source.relation.fetchall() == [("1.5", "007", None), ('{"x":1}', "8", None)]
-    (tmp_path / "list.json").write_text("[\n1, 2]")
-    with pytest.raises(DaybookError, match="list.json is a list without objects: a table in JSON has an object"):
+    (tmp_path / "list.json").write_text("[\r\n{}, {}]")
+    with pytest.raises(DaybookError, match="list.json is a list of objects without keys: they would be its columns"):
         open_source(tmp_path / "list.json")

@@ -94,11 +94,8 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
     return Source(connection.from_arrow(table), "the table", False, names)
 
 # %% ../../nbs/05_sources.ipynb #0e34006a
-_BLANK = b"\xef\xbb\xbf \r\n\t"  # what may stand before the first character
-
-
 def _format_of(path: Path) -> str:
-    "csv, parquet or json; raises `DaybookError` for what is none of them."
+    "csv, parquet, json or json list; raises `DaybookError` for what is none of them."
     with path.open("rb") as file:
         start = file.read(8)
     if start.startswith(b"PAR1"):
@@ -106,10 +103,12 @@ def _format_of(path: Path) -> str:
     if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise DaybookError(f"{path.name} is an Excel file or an archive: save the table as CSV or Parquet")
     with open_bytes(path) as file:
-        start = file.read(1000).lstrip(_BLANK)
+        start = file.read(1000).lstrip(b"\xef\xbb\xbf \r\n\t")
     if not start:
         raise DaybookError(f"{path.name} is empty: a table has a line with the names of its columns, and rows")
-    return "json" if start.startswith((b"{", b"[{", b"[\n")) else "csv"
+    if start.startswith(b"[") and start[1:].lstrip().startswith(b"{"):
+        return "json list"
+    return "json" if start.startswith(b"{") else "csv"
 
 # %% ../../nbs/05_sources.ipynb #f51b9537
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
@@ -126,16 +125,14 @@ def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _json(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
+def _json(path: Path, is_list: bool, connection: duckdb.DuckDBPyConnection) -> Source:
     "A file of JSON objects, one a line or in a list."
     file = f"{literal(escaped(str(path)))}, maximum_object_size = 16777216, hive_partitioning = false"
-    with open_bytes(path) as content:
-        is_list = content.read(1000).lstrip(_BLANK).startswith(b"[")
     if is_list:  # which DuckDB would hold in memory as a whole, to find its columns
         file += ", format = 'array'"
         names = _keys(f"read_json_objects({file})", connection)
         if not names:
-            raise DaybookError(f"{path.name} is a list without objects: a table in JSON has an object for each row")
+            raise DaybookError(f"{path.name} is a list of objects without keys: they would be its columns")
     else:
         described = connection.sql(f"DESCRIBE FROM read_json({file}, sample_size = -1, maximum_depth = 1)")
         names = [name for name, *_ in described.fetchall()]
@@ -143,18 +140,13 @@ def _json(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
     return Source(connection.sql(f"FROM read_json({file}, columns = {{{columns}}})"), path.name, True, names)
 
 
-def _csv(path: Path, folder: Any, connection: duckdb.DuckDBPyConnection) -> Source:
-    "A CSV file."
-    rows, names, delimiter = csv_relation(path, Path(folder.name), connection)
-    return Source(rows, path.name, True, names, delimiter)
-
-
 def _open_file(path: Path, folder: Any, connection: duckdb.DuckDBPyConnection) -> Source:
     "One file of any format."
     kind = _format_of(path)
     if kind == "csv":
-        return _csv(path, folder, connection)
-    return _parquet(path, connection) if kind == "parquet" else _json(path, connection)
+        rows, names, delimiter = csv_relation(path, Path(folder.name), connection)
+        return Source(rows, path.name, True, names, delimiter)
+    return _parquet(path, connection) if kind == "parquet" else _json(path, kind == "json list", connection)
 
 # %% ../../nbs/05_sources.ipynb #ff56ae74
 def _with_partitions(part: Source, values: dict[str, str]) -> Source:
