@@ -24,7 +24,7 @@ test-all: lint unit engines chapters ## the long ways round too: each choice and
 	$(RUN) -m pytest tests/project --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m "long or not long" $(ARGS)
 
 nightly: unit chapters ## on the newest releases: the library, and a fresh project's own checks; UV_PRERELEASE=allow
-	$(RUN) -m pytest tests/project/test_pipeline_steps.py -k "test_push_passes and github" $(ARGS)
+	$(RUN) -m pytest tests/project/test_pipeline_steps.py -m long -k "test_push_passes and github" $(ARGS)
 
 lint: build/env/ready
 	$(RUN) -m ruff check $(SOURCES)

@@ -26,12 +26,10 @@ def check_a_push(project: Path, home: Path, **variables: str) -> None:
 LONG = {"project": "a-project.with_a-name-of-forty-letters", "license": "Proprietary", "task": "classification"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "answers",
-    [
-        pytest.param({"ci": "github"}, id="github"),
-        pytest.param({"ci": "gitlab"} | LONG | HOSTILE, id="gitlab", marks=pytest.mark.long),
-    ],
+    [pytest.param({"ci": "github"}, id="github"), pytest.param({"ci": "gitlab"} | LONG | HOSTILE, id="gitlab")],
 )
 def test_push_passes(answers: dict[str, str], tmp_path: Path) -> None:
     check_a_push(bake(tmp_path, **answers), tmp_path / "home")
@@ -62,7 +60,7 @@ def test_nightly_run_checks_the_library_and_a_fresh_project() -> None:
     [command] = [step["run"] for step in NIGHTLY["steps"] if "run" in step]
     shown = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "pytest -p no:cacheprovider" in shown and "nbdev-test" in shown
-    assert '-m pytest tests/project/test_pipeline_steps.py -k "test_push_passes and github"' in shown
+    assert '-m pytest tests/project/test_pipeline_steps.py -m long -k "test_push_passes and github"' in shown
     assert NIGHTLY["env"] == {"UV_PRERELEASE": "${{ matrix.prerelease }}"}
 
 
