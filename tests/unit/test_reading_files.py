@@ -227,6 +227,13 @@ def test_keys_of_a_list_are_columns_in_their_order(tmp_path: Path) -> None:
     source = open_source(tmp_path / "list.json")
     assert source.names == ["z", "B", "a"]
     assert source.relation.fetchall() == [("1.5", "007", None), ('{"x":1}', "8", None)]
-    (tmp_path / "list.json").write_text("[\r\n{}, {}]")
-    with pytest.raises(DaybookError, match="list.json is a list of objects without keys: they would be its columns"):
-        open_source(tmp_path / "list.json")
+
+
+@pytest.mark.parametrize("rows", ["{}, {}", '{"a": 1, "a": 2}', '{"A": 1}, {"a": 2}', '{"": 1}'])
+@pytest.mark.parametrize(("start", "end"), [("[\r\n", "]"), ("", "")])
+def test_keys_that_name_no_columns_are_refused(tmp_path: Path, rows: str, start: str, end: str) -> None:
+    (tmp_path / "table.json").write_text(start + (rows if start else rows.replace(", {", "\n{")) + end)
+    with pytest.raises(
+        DaybookError, match="table.json cannot be read: its objects need keys, none of them empty, twic"
+    ):
+        open_source(tmp_path / "table.json")

@@ -118,24 +118,25 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
 
 
 def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
-    "The keys of JSON objects, in the order in which they first occur."
+    "The keys of JSON objects, in the order in which they first occur; raises `DaybookError` if they name no columns."
+    twice = "len(keys) > len(list_distinct(keys))"  # in one object
     keys = f"SELECT json_keys(json) AS keys, row_number() OVER () AS row FROM {objects}"
-    each = f"SELECT unnest(keys) AS key, row, generate_subscripts(keys, 1) AS position FROM ({keys})"
-    rows = connection.sql(f"SELECT key FROM ({each}) GROUP BY key ORDER BY min((row, position))").fetchall()
-    return [name for (name,) in rows]
+    each = f"SELECT unnest(keys) AS key, row, generate_subscripts(keys, 1) AS position, {twice} AS twice FROM ({keys})"
+    found = f"SELECT key, bool_or(twice) FROM ({each}) GROUP BY key ORDER BY min((row, position))"
+    names = {name: twice for name, twice in connection.sql(found).fetchall()}
+    if "" in names or any(names.values()) or len({name.casefold() for name in names}) < max(1, len(names)):
+        raise DaybookError("its objects need keys, none of them empty, twice, or different in capitals only")
+    return list(names)
 
 
 def _json(path: Path, is_list: bool, connection: duckdb.DuckDBPyConnection) -> Source:
-    "A file of JSON objects, one a line or in a list."
+    "A file of JSON objects, one after the other or in a list."
     file = f"{literal(escaped(str(path)))}, maximum_object_size = 16777216, hive_partitioning = false"
-    if is_list:  # which DuckDB would hold in memory as a whole, to find its columns
-        file += ", format = 'array'"
+    file += ", format = 'array'" if is_list else ""
+    try:
         names = _keys(f"read_json_objects({file})", connection)
-        if not names:
-            raise DaybookError(f"{path.name} is a list of objects without keys: they would be its columns")
-    else:
-        described = connection.sql(f"DESCRIBE FROM read_json({file}, sample_size = -1, maximum_depth = 1)")
-        names = [name for name, *_ in described.fetchall()]
+    except DaybookError as error:
+        raise DaybookError(f"{path.name} cannot be read: {error}") from None
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     return Source(connection.sql(f"FROM read_json({file}, columns = {{{columns}}})"), path.name, True, names)
 
