@@ -180,6 +180,7 @@ print(Profile(open_source("large.parquet")).columns["name"].n_distinct)
 def test_more_different_texts_than_memory_are_counted(cores: int, tmp_path: Path) -> None:
     n = 3_000_000
     make = f"COPY (SELECT 'order-' || (range * 7919) % {n} AS name FROM range({n})) TO 'large.parquet'"
-    script = COUNT.format(cores=cores, make=make)
-    printed = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    script = tmp_path / "count.py"  # given by -c, DuckDB would take it for a session, and print how far it is
+    script.write_text(COUNT.format(cores=cores, make=make))
+    printed = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
     assert printed.stdout == f"{n}\n", printed.stderr
