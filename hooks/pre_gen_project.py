@@ -31,5 +31,7 @@ if not re.fullmatch(r"[\w.!#$%&*+/=?^`|~-]+@[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+", an
 for name in ("description", "author"):
     kinds = {unicodedata.category(letter) for letter in answers[name]}
     if kinds & {"Cc", "Cs", "Zl", "Zp"} or kinds <= {"Zs"} or re.search("[{][#%{]", answers[name]):
-        wrong.append(f"{name} must be one line of text, without a brace before another, a % or a #: type it so.")
+        wrong.append(
+            f"{name} {answers[name]!r} must be one line of text, not blank, without a brace before another, a % or a #."
+        )
 sys.exit("\n".join(wrong) or 0)

@@ -68,7 +68,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def prompts() -> Iterator[str]:
     """The prompts of cookiecutter, and answers that the template refuses."""
     prompts = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
-    questions = prompts["__prompts__"]
+    questions, taken = prompts["__prompts__"], prompts["_taken"]
     prompts = {name: value for name, value in prompts.items() if not name.startswith("_")}
     answers: list[dict[str, str]] = []  # the defaults of each task
     for task in prompts["task"]:
@@ -87,9 +87,14 @@ def prompts() -> Iterator[str]:
     yield table(["prompt", "question", "choices", "default"], rows)
     yield "An answer that would break the project later is refused before a file is written. Examples:\n"
     hook = (ROOT / "hooks" / "pre_gen_project.py").read_text(encoding="utf-8")
-    programs = (hook.replace("{{ cookiecutter | tojson }}", json.dumps(answers[0] | wrong)) for wrong in REFUSED)
-    refused = (subprocess.run([sys.executable, "-c", each], capture_output=True, text=True) for each in programs)
-    yield "".join(f"- {each.stderr.strip()}\n" for each in refused)
+    messages = []
+    for wrong in REFUSED:
+        program = hook.replace("{{ cookiecutter | tojson }}", json.dumps(answers[0] | {"_taken": taken} | wrong))
+        message = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr.strip()
+        if not message or "Traceback" in message:
+            raise RuntimeError(f"{wrong} is not refused in a sentence: {message or 'nothing is said'}")
+        messages.append(f"- {message}\n")
+    yield "".join(messages)
 
 
 def commands() -> Iterator[str]:
@@ -110,7 +115,7 @@ def argument(parameter: click.Parameter) -> list[str]:
     """How it is written, its values, its default, and its meaning."""
     facts = parameter.to_info_dict()
     kind, default = facts["type"]["name"], facts["default"]
-    default = code(default) if isinstance(default, int) and not isinstance(default, bool) else ""
+    default = code(default) if isinstance(default, int | float) and not isinstance(default, bool) else ""
     default = "required" if facts["required"] else default
     if isinstance(parameter, click.Argument):
         return [code(parameter.name.upper()), "", default or "optional", ""]

@@ -89,7 +89,7 @@ def test_hook_refuses_a_template_in_a_text(tmp_path: Path, mark: str) -> None:
     typed = ["1", "bike-demand", "bike_demand", f"before {mark} after", "Me", "me@example.com", "1", "1", "1", "1"]
     command = [sys.executable, "-m", "cookiecutter", "--output-dir", str(tmp_path), str(ROOT)]
     done = subprocess.run(command, input="\n".join(typed) + "\n", capture_output=True, text=True)
-    assert "description must be one line of text, without a brace before another" in done.stderr
+    assert "must be one line of text, not blank, without a brace before another" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

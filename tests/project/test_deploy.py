@@ -79,6 +79,10 @@ def test_manifests_agree_with_each_other(deploy: Path) -> None:
     name = found["Service"]["metadata"]["name"]
     secrets = {entry["valueFrom"]["secretKeyRef"]["name"] for entry in service["env"] if "valueFrom" in entry}
     assert secrets == {name} and "envFrom" not in service, "no caller finds a key to the store"
+    optional = {
+        entry["name"] for entry in service["env"] if entry.get("valueFrom", {}).get("secretKeyRef", {}).get("optional")
+    }
+    assert optional == {"SERVICE_API_KEYS", "IOLOG_HASH_KEY"}
     for container in (ship, job):
         assert container["envFrom"] == [{"secretRef": {"name": f"{name}-store"}}]
         store = {"secretKeyRef": {"name": f"{name}-store", "key": "IOLOG_STORE"}}
@@ -166,6 +170,9 @@ def test_compose_file_fits_its_schema(deploy: Path) -> None:
     assert services["compact"]["image"] == f"${{JOBS_IMAGE:-{image}-jobs:latest}}"
     assert ("reservations" in services["service"]["deploy"]["resources"]) is is_gpu
     assert (services["service"]["environment"].get("SERVICE_DEVICE") == "cuda") is is_gpu
+    assert services["service"]["environment"]["SERVICE_API_KEYS"] is None, (
+        "unset without a value, as empty ones are refused"
+    )
     for name, service in services.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])) is (name != "proxy")
         for volume in service["volumes"]:

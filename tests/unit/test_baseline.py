@@ -71,12 +71,22 @@ def test_baseline_of_classes_is_the_share_of_each(contract: Contract) -> None:
 @pytest.mark.parametrize(
     "model, naive, margin, sentence",
     [
-        (4.0, 5.0, 0.5, "The model beats the naive baseline by 20 %: mae 4 beside 5 of the median."),
-        (4.0, 5.0, 2.0, "The model is not clearly better than the naive baseline: mae 4 .*; 20 % may be chance."),
-        (5.0, 5.0, 0.0, "The model is no better than the naive baseline: mae 5 beside 5 of the median."),
-        (5.1, 5.0, 0.5, "The model is no better than the naive baseline: mae 5.1 beside 5 of the median."),
-        (6.0, 5.0, 0.5, "The model does not beat the naive baseline, it is 20 % worse: mae 6 beside 5 of the median."),
-        (1.0, 0.0, 0.5, "The model does not beat the naive baseline, it is worse: mae 1 beside 0 of the median."),
+        (4.0, 5.0, 0.5, "The model beats the naive baseline by 20 %: mae 4 instead of 5 [(]median[)]."),
+        (
+            4.0,
+            5.0,
+            2.0,
+            "The model is not clearly better than the naive baseline: mae 4 .* The gain of 20 % may be chance.",
+        ),
+        (5.0, 5.0, 0.0, "The model is no better than the naive baseline: mae 5 instead of 5 [(]median[)]."),
+        (5.1, 5.0, 0.5, "The model is no better than the naive baseline: mae 5.1 instead of 5 [(]median[)]."),
+        (
+            6.0,
+            5.0,
+            0.5,
+            "The model does not beat the naive baseline, it is 20 % worse: mae 6 instead of 5 [(]median[)].",
+        ),
+        (1.0, 0.0, 0.5, "The model does not beat the naive baseline, it is worse: mae 1 instead of 0 [(]median[)]."),
     ],
 )
 def test_comparison_says_which_is_better(model: float, naive: float, margin: float, sentence: str) -> None:

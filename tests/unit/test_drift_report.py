@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from daybook import example, models
+from daybook.drift_pictures import figure_of
 from daybook.drift_report import Drift, look
 from daybook.log import Log
 from daybook.project import DaybookError
@@ -45,14 +46,14 @@ def test_reference_is_of_the_same_season_if_there_is_enough(world: World) -> Non
     assert same.is_same_season and len(same.rows) == 28 * 24
     assert same.words == "the same season of the rows that the model learned from"
     july = reference(world.champion, date(2025, 7, 1), date(2025, 7, 15))
-    assert not july.is_same_season and "which has 0 of the 28 days of this season" in july.words
+    assert not july.is_same_season and "with 0 of the 28 days of this season" in july.words
     whole = reference(world.champion, *february, against="reference")
     assert whole.is_same_season and len(whole.rows) == len(july.rows) and whole.rows is whole.learned
 
 
 def test_reference_says_how_much_of_the_season_there_was(world: World) -> None:
     part = reference(world.champion, date(2025, 4, 1), date(2025, 4, 15))
-    assert part.is_same_season and part.words.endswith("which has 16 of the 28 days of this season")
+    assert part.is_same_season and part.words.endswith("with 16 of the 28 days of this season")
 
 
 def test_reference_has_the_columns_of_the_log(world: World) -> None:
@@ -164,6 +165,16 @@ def test_pictures_and_table_take_odd_columns(world: World, log: Log) -> None:
     assert odd.picture().html.count("<img") + odd.other_pictures().html.count("<img") == len(odd.changes)
     assert "moved" in odd.table().to_html()
     assert "<img" not in replace(drift, changes=[]).picture().html
+
+
+@pytest.mark.parametrize(("seen", "new", "lines"), [((0.0, 1.0), 0.5, 2), ((0.0, 1.0), 0.0, 0), (None, 0.5, 0)])
+def test_learned_range_is_drawn_if_values_lie_outside(
+    world: World, log: Log, seen: tuple[float, float] | None, new: float, lines: int
+) -> None:
+    bars = {"labels": [1.0, 2.0], "shares": [0.4, 0.6], "reference_shares": [0.5, 0.5], "first_edge": 0.0}
+    [temp] = [change for change in look(log, world.champion).changes if change.name == "temp"]
+    figure, _ = figure_of(replace(temp, seen=seen, new=new, new_threshold=0.01, **bars))
+    assert len(figure.axes[0].get_lines()) == lines
 
 
 def test_pictures_show_what_moved_large_and_first(world: World, log: Log) -> None:

@@ -50,7 +50,13 @@ def test_page_answers_first() -> None:
     order = ["Something has to be done: drift", "hum has moved", "daybook run backtest", "demand:ab12", "Better than"]
     assert [text.index(each) for each in order] == sorted(text.index(each) for each in order)
     assert f'href="drift/{alert.id}/report.html"' in text and "see above" in text
-    assert is_well_formed(text) and "://" not in text
+    assert is_well_formed(text) and "://" not in text and "promoted since" not in text
+
+
+@pytest.mark.parametrize(("days", "ends"), [((0.1, 0.05), ("03:36", "04:48")), ((9, 2), ("2024-02-21", "2024-02-28"))])
+def test_trends_say_when(days: tuple[float, float], ends: tuple[str, str]) -> None:
+    text = page(*(made("backtest", each, metrics={"mae": each}) for each in sorted(days)))
+    assert all(f">{end}<" in text for end in ends)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +67,11 @@ def test_page_answers_first() -> None:
         ([made("drift", verdict="OK")], {}, ["Nothing has to be done."]),
         ([made("train", status="running")], {}, ["RUNNING", "Nothing has to be done."]),
         ([made("train", status="failed", error=None)], {}, ["FAILED", "it failed"]),
+        (
+            [made("drift", 5, alert="hum has moved")],
+            {"production": champion(1)},
+            ["Nothing has to be done.", "ALERT", "A model was promoted since."],
+        ),
         ([made("train", sweep="1")], {"sweeps": ["1"]}, ["of a sweep:", 'href="sweeps/1/report.html"']),
     ],
 )

@@ -93,15 +93,15 @@ class Comparison:
         return self.model_loss - self.baseline_loss > self.margin
 
     def __str__(self) -> str:
-        numbers = f"{self.metric} {self.model_loss:.3g} beside {self.baseline_loss:.3g} of the {self.baseline}"
+        numbers = f"{self.metric} {self.model_loss:.3g} instead of {self.baseline_loss:.3g} ({self.baseline})"
         if self.is_better:
             return f"The model beats the naive baseline by {100 * self.gain:.0f} %: {numbers}."
         if self.is_worse:
             by = f"{-100 * self.gain:.0f} % " if self.baseline_loss else ""
             return f"The model does not beat the naive baseline, it is {by}worse: {numbers}."
         if self.gain > 0:
-            share = f"{100 * self.gain:.0f} %"
-            return f"The model is not clearly better than the naive baseline: {numbers}; {share} may be chance."
+            chance = f"The gain of {100 * self.gain:.0f} % may be chance."
+            return f"The model is not clearly better than the naive baseline: {numbers}. {chance}"
         return f"The model is no better than the naive baseline: {numbers}."
 
 # %% ../../nbs/08_baseline.ipynb #17522ddb

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .change import Change, number, percent, words
-from .pictures import BLUE, GREY, RED, Picture, gallery, legend, new_figure
+from .pictures import BLUE, GREY, INK, RED, STYLES, Picture, gallery, legend, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +24,12 @@ def _draw_numbers(change: Change, axis: "Axes", colour: str) -> None:
     edges = np.array([change.first_edge, *change.labels], dtype=float)
     axis.stairs(change.reference_shares, edges, fill=True, color=GREY, alpha=0.45, label="reference")
     axis.stairs(change.shares, edges, color=colour, linewidth=1.8, label="window")
+    if change.seen and "out of range" in change.reasons:
+        for bound, label in zip(change.seen, ("learned range", None), strict=True):
+            axis.axvline(bound, color=INK, linestyle=STYLES[1], linewidth=1, label=label)
     axis.margins(x=0.01)
     axis.xaxis.set_major_formatter(lambda value, _: number(value))
-    axis.xaxis.get_major_locator().set_params(nbins=5)
+    axis.xaxis.get_major_locator().set_params(nbins=5, min_n_ticks=3)
     axis.yaxis.set_major_formatter(lambda value, _: percent(max(value, 0)))
     axis.yaxis.get_major_locator().set_params(nbins=3)
 

@@ -197,7 +197,7 @@ def _old_paths(folder: Folder, keep: int, job: str) -> list[str]:
 
 def clean(
     folder: Folder,
-    keep: int,  # of each job, and of the sweeps' pages: the newest so many
+    keep: int,  # how many, the newest, of each job and of the sweeps' pages
     job: str = "",  # only its runs; empty: of every job
 ) -> list[str]:  # paths of what was removed
     "Remove all but the newest runs of each job; runs that have not ended stay."

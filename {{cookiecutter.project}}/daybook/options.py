@@ -76,7 +76,9 @@ ID = click.argument("id")
 PARAM = click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
 PARAMS_FILE = click.option("--params", "file", metavar="FILE", help="Parameters as YAML or JSON; -p comes before them.")
 ENGINE = click.option(
-    "--engine", type=click.Choice(get_args(EngineName)), help="kernel starts a Jupyter kernel; shell does without."
+    "--engine",
+    type=click.Choice(get_args(EngineName)),
+    help="shell, the default, does without a Jupyter kernel; kernel starts one.",
 )
 TIME_LIMIT = click.option(
     "--time-limit", type=AtLeast(0.1, float), metavar="SECONDS", help="Of each run, which then fails."
@@ -88,13 +90,13 @@ RUNS = click.option(
 # %% ../../nbs/44_options.ipynb #91da7452
 GRID = click.option("--grid", metavar="FILE", help="Values or ranges as YAML or JSON; -p comes before them.")
 SAMPLE = click.option(
-    "--sample", type=AtLeast(1, int), metavar="N", help="Draw so many points; ranges are 0.01..0.3 or 0.01..0.3:log."
+    "--sample", type=AtLeast(1, int), metavar="N", help="Draw N points; ranges are 0.01..0.3 or 0.01..0.3:log."
 )
 TRIALS = click.option(
     "--trials",
     type=AtLeast(1, int),
     metavar="N",
-    help="Let Optuna choose so many points, each from the results before.",
+    help="Let Optuna choose N points, each from the results before.",
 )
 SEED = click.option("--seed", type=int, default=0, help="Of the sample or the trials.")
 WORKERS = click.option(
@@ -114,9 +116,7 @@ STATUS = click.option("--status", type=click.Choice(["running", "done", "failed"
 SORT = click.option(
     "--sort", metavar="NAME", help="By a metric, a parameter, start or seconds; --sort=-NAME turns it round."
 )
-LIMIT = click.option("--limit", type=AtLeast(1, int), metavar="N", help="Only the first so many.")
-KEEP = click.option(
-    "--keep", type=AtLeast(0, int), required=True, metavar="N", help="Of each job, the newest so many stay."
-)
+LIMIT = click.option("--limit", type=AtLeast(1, int), metavar="N", help="Only the first N.")
+KEEP = click.option("--keep", type=AtLeast(0, int), required=True, metavar="N", help="Of each job, the newest N stay.")
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 HTML = click.option("--html", "as_html", is_flag=True, help="Write index.html, the overview of all jobs; print where.")

@@ -24,7 +24,7 @@ def usual_distances(
     distances: np.ndarray,  # days from a request to the day that it is about, in order, shape (n,)
     counts: np.ndarray,  # rows at each distance
 ) -> tuple[float, float]:  # smallest and largest usual distance
-    "What is a usual distance, if so many rows have these distances."
+    "What is a usual distance, if these numbers of rows have these distances."
     below = np.cumsum(counts) / np.sum(counts)
     low, middle, high = distances[np.searchsorted(below, [0.1, 0.5, 0.9])].astype(float)
     around = max(LEAST, 3 * (high - low))

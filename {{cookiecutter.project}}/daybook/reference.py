@@ -65,7 +65,7 @@ def reference(
     days, of_year = season(start, end), f"dayofyear({day_sql(contract)})"
     same = rows.filter(f"{of_year} IN ({', '.join(map(str, days))})")
     there = same.aggregate(f"count(DISTINCT {of_year})").fetchall()[0][0]
-    part = f"which has {there} of the {len(days)} days of this season"
+    part = f"with {there} of the {len(days)} days of this season"
     if there * 2 < len(days):
         return Reference(rows, f"{words}, {part}", rows, is_same_season=False)
     words = "the same season of the rows that the model learned from"

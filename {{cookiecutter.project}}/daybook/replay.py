@@ -61,7 +61,7 @@ def choose(
     contract: Contract,
     frame: "pd.DataFrame",  # validated rows
     count: int = 20,
-) -> "pd.DataFrame":  # at most so many
+) -> "pd.DataFrame":  # at most that many
     "Rows from all over a table; up to half of them with missing values."
     has_gap = frame[list(contract.fields)].isna().any(axis=1).to_numpy()
     gaps = _spread(np.flatnonzero(has_gap), count // 2)
@@ -70,7 +70,7 @@ def choose(
 
 
 def _spread(positions: np.ndarray, count: int) -> np.ndarray:
-    "At most so many of the positions, from the first to the last."
+    "At most that many of the positions, from the first to the last."
     indices = np.linspace(0, len(positions) - 1, min(count, len(positions))).round().astype(int)
     return positions[indices]
 

@@ -164,7 +164,9 @@ def trend_svg(title: str, runs: Sequence[Run], lines: Sequence[Line]) -> str:
         if not number:
             pairs = zip(reversed(runs), places, line.values, strict=True)
             drawn.append("".join(_point(run, place, value) for run, place, value in pairs if place))
-    text, ends = escape(_alternative(title, runs, lines)), _ends(runs[-1].start[:10], runs[0].start[:10])
+    first, last = runs[-1].start, runs[0].start
+    shown = slice(11, 16) if first[:10] == last[:10] else slice(10)  # the time or the day of 2024-03-01T06:30:00
+    text, ends = escape(_alternative(title, runs, lines)), _ends(first[shown], last[shown])
     head = f'<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text}">'
     return f"{head}{_scale(low, high)}{''.join(drawn)}{_labels(lines, heights)}{ends}</svg>"
 
