@@ -149,9 +149,10 @@ def test_adopt_can_simulate_its_sample(shop: Path, module: Callable) -> None:
 def test_adopt_takes_queries_and_keeps_no_password(shop: Path, module: Callable) -> None:
     with sqlite3.connect("shop.db") as connection:
         orders().to_sql("orders", connection, index=False)
-    query = "SELECT * FROM orders WHERE \"class\" <> 'ecco'"
+    query = """SELECT * FROM orders
+        WHERE "class" <> 'ecco' AND "class" NOT LIKE '%\\b' AND 'a\"\"\"' <> 'b'"""
     adopt(query, target="late", time="day", database="sqlite:///shop.db")
-    assert len(module().load()) == 399
+    assert (module().SOURCE.strip(), len(module().load())) == (query, 399)
     assert adoption._public("postgresql://ann:s3cret@db/shop?password=s3cret") == "postgresql://ann@db/shop"
 
 

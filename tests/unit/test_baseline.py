@@ -103,6 +103,16 @@ def test_comparison_of_noise_is_no_better() -> None:
     assert not comparison.is_better
 
 
+@pytest.mark.parametrize(("events", "is_better"), [(0, False), (4, False), (40, True)])
+def test_a_class_that_is_hardly_there_tells_nothing(events: int, is_better: bool) -> None:
+    past, ahead = split(late, of(late, trips(4000)))
+    ahead = ahead.assign(late=np.arange(len(ahead)) < events)
+    sure = np.where(ahead["late"], 0.99, 0.001)
+    baseline = naive_baseline(late, past, ahead)
+    comparison = compare(late, ahead, sure, baseline, lambda *pair: loss("binary", *pair), "log_loss")
+    assert comparison.is_better is is_better and comparison.gain > 0
+
+
 def test_compare_origins_gives_each_stretch_its_own_baseline() -> None:
     frame = example.sample(days=40)
     stretch = origins(example.contract, frame, 7, 3)

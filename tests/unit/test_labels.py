@@ -71,6 +71,21 @@ def test_two_columns_that_differ_by_case_are_one_sentence(log: Log, tmp_path: Pa
         log.labelled(labels=labels)
 
 
+def test_a_key_called_received_is_no_time_of_arrival(tmp_path: Path) -> None:
+    class Row(BaseModel):
+        received: date
+        size: float
+
+    class LabelledRow(Row):
+        price: float
+
+    orders = Contract(LabelledRow, target="price", key=["received"], time="received", name="orders")
+    path = tmp_path / "labels.csv"
+    path.write_text("received,price\n2024-01-02,7\n")
+    rows = read_labels(path, orders, {orders.fields["received"].column: "DATE"})
+    assert rows.project("actual, received").fetchall() == [(7.0, None)]
+
+
 def test_as_of_takes_a_file_without_received_as_of_its_own_time(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     table().to_csv(path, index=False)

@@ -51,7 +51,7 @@ def test_column_type(values: list, kind: type | None) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("UBIGINT", int), ("DECIMAL(9,2)", float), ("TIMESTAMP_NS", datetime), ("VARCHAR", str), ("BLOB", None)],
+    [("UBIGINT", str), ("DECIMAL(9,2)", float), ("TIMESTAMP_NS", datetime), ("VARCHAR", str), ("BLOB", None)],
 )
 def test_database_type(name: str, kind: type | None) -> None:
     assert database_type(name) is kind
@@ -61,6 +61,8 @@ def test_formats_of_dates_are_found() -> None:
     assert column(["31.12.2024", "01.02.2024"]).form.format == "%d.%m.%Y"
     assert column(["12/31/2024", "02/01/2024"]).form.format == "%m/%d/%Y"
     assert column(["31.12.24", "01.02.24"]).form.format == "%d.%m.%y"
+    assert column(["2024-1-5", "2024-11-30"]).form.format == "%Y-%m-%d"
+    assert column(["2024-01-05 00:00:00 UTC", "2024-11-30 10:30:00 UTC"]).type is datetime
 
 
 def test_ambiguous_dates_have_two_formats() -> None:
@@ -88,6 +90,47 @@ def test_numbers_that_are_not_far_off_are_no_sentinels() -> None:
 def test_words_among_numbers_are_doubtful_gaps() -> None:
     items = column(["1", "2", "3", "4", "5", "6", "7", "8", "many", "n/a", "?"])
     assert (items.type, set(items.form.gaps), items.form.doubtful) == (int, {"many", "n/a", "?"}, ("many",))
+
+
+@pytest.mark.parametrize(
+    ("values", "unlike"),
+    [
+        ([f"{number:02}" for number in range(1, 96)] + ["2A", "2B"], ()),  # leading zeros: a code in any case
+        (["0", "1", "2"] * 20 + ["3+"] * 9, ("3+",)),
+        ([f"{number / 10}" for number in range(5, 90)] + ["<0.5"] * 20, ("<0.5",)),
+        ([str(number) for number in range(40)] + ["abc"] * 90, ("abc",)),
+    ],
+)
+def test_values_among_numbers_are_kept_as_texts(values: list[str], unlike: tuple[str, ...]) -> None:
+    found = column(values)
+    assert (found.type, found.n_missing, found.form.unlike) == (str, 0, unlike)
+
+
+def test_a_code_stays_one_beside_a_word() -> None:
+    zips = column([f"0{number}" for number in range(1000, 1100)] + ["unknown place"])
+    assert (zips.type, zips.form.is_code, zips.n_missing) == (str, True, 0)
+
+
+@pytest.mark.parametrize("large", ["1.174", "12.345", "1.234.567"])
+def test_points_that_may_stand_between_thousands_are_no_decimals(large: str) -> None:
+    values = [str(number) for number in range(100, 200)] + [f"{number}.{number + 100}" for number in range(1, 40)]
+    found = column([*values, large])
+    assert found.type is None and found.form.unlike[0].count(".") == 1
+    assert column([*values, "0.5"]).type is float
+
+
+def test_infinity_is_a_gap() -> None:
+    numbers = column([0.5, 2.5, float("inf"), float("-inf"), 4.25])
+    assert (set(numbers.form.gaps), numbers.n_missing, numbers.high) == ({"inf", "-inf"}, 2, 4.25)
+    assert column([float("inf")] * 3).type is None
+    whole = column([1.0, 2.0, float("inf")])
+    assert (whole.type, whole.high) == (int, 2)
+
+
+def test_integers_of_more_than_64_bits_are_codes() -> None:
+    large = column([2**63 + number for number in range(5)])
+    assert (large.type, large.form.is_code, large.n_missing) == (str, True, 0)
+    assert profile(pd.DataFrame({"x": pd.Series([1, 2, 3], dtype="uint64")})).columns["x"].type is int
 
 
 def test_texts_keep_none_and_codes() -> None:
@@ -134,7 +177,7 @@ def test_profile_counts_all_rows() -> None:
 
 def test_profile_keeps_columns_of_one_name_apart() -> None:
     twice = Profile(open_source(pd.DataFrame([[1, 2, 3], [4, 5, 6]], columns=["x", "X", "x"])))
-    assert twice.twice == {"x"}
+    assert list(twice.twins.values()) == ["x", "x"] and "X" not in twice.twins
     assert [each.high for each in twice.columns.values()] == [4, 5, 6]
 
 

@@ -28,6 +28,14 @@ def test_first_champion_needs_nothing(world: World) -> None:
     assert prepare_promotion(CONTRACT, world.champion, empty, None, "we begin").reason == "we begin"
 
 
+def test_first_champion_has_the_contract_of_the_project(world: World, save_variant) -> None:
+    empty = read_champion().model_copy(update={"model": None})
+    _, tag = save_variant("wind: float", wind=1.0)
+    with pytest.raises(DaybookError, match=f"{tag} was trained with another contract: it predicts rentals from .*wind"):
+        prepare_promotion(CONTRACT, tag, empty, None)
+    assert prepare_promotion(CONTRACT, tag, empty, None, "as a test", force=True).reason == "as a test"
+
+
 def test_candidate_needs_a_backtest(world: World) -> None:
     [candidate] = world.candidates
     with pytest.raises(DaybookError, match=f"no backtest has judged {candidate}: `daybook run backtest -p candidates="):

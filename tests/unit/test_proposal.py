@@ -62,6 +62,10 @@ def test_a_target_is_never_optional() -> None:
     assert annotation(column([1.5, None]), is_target=True) == "float"
 
 
+def test_seen_knows_each_word_for_yes() -> None:
+    assert seen(column(["1.0", "0.0", "1.0", "1.0", None], "promo")) == "yes 75 %"
+
+
 def test_seen_does_not_quote_personal_data() -> None:
     mails = column([f"ann{number}@example.org" for number in range(30)])
     assert seen(mails) == "30 different e-mail addresses"
@@ -99,20 +103,50 @@ def test_proposal_of_orders() -> None:
 def test_left_out_columns_have_a_reason() -> None:
     frame = orders().assign(country="DE", number=range(400), empty=None, day2=None)
     frame["day2"] = ["03/04/2023", "05/06/2023"] * 200
-    frame[" blank"], frame["DAY"] = range(0, 800, 2), frame["day"]
+    frame[" blank"] = range(0, 800, 2)
     found = proposal_of(frame, "late", time="day").left_out
     assert found["country"] == "it is always DE"
     assert found["number"] == "it names each row, and is not the key"
     assert found["Order ID"] == found["number"]
     assert found["empty"] == "it is empty"
     assert found[" blank"].startswith("its name has blanks")
-    assert found["DAY"] == "its name is that of day but for capitals"
     assert "say it with --format" in found["day2"]
 
 
 def test_names_do_not_meet() -> None:
-    frame = pd.DataFrame({"a b": [1.5, 2, 4], "a_b": [1, 2, 5], "A B": [7, 8, 9], "y": [1.5, 2.5, 3]})
+    frame = pd.DataFrame({"a b": [1.5, 2, 4], "a_b": [1, 2, 5], "y": [1.5, 2.5, 3]})
     assert proposal_of(frame, "y").names == {"a b": "a_b_2", "a_b": "a_b", "y": "y"}
+
+
+@pytest.mark.parametrize("other", ["Y", "N"])
+def test_a_field_whose_name_is_there_in_other_capitals_is_refused(other: str) -> None:
+    frame = pd.DataFrame({"n": [1, 2, 5], "y": [1.5, 2.5, 3], other: [7, 8, 9]})
+    with pytest.raises(DaybookError, match=f"{other.lower()} and {other} differ in capitals only: rename one"):
+        proposal_of(frame, "y")
+
+
+def test_twins_take_no_other_column_along() -> None:
+    names = ["day", "n", "x", "n", "y", "n_lag", "", ""]
+    frame = pd.DataFrame([[f"2024-01-0{k}", k, k / 2, k, k * 1.5, k + 2, None, k] for k in range(1, 9)], columns=names)
+    found = proposal_of(frame, "y", time="day")
+    assert list(found.names) == ["day", "x", "n_lag", "y"]
+    assert sorted(found.left_out.values()) == ["it has no name"] * 2 + ["it is one of two columns n"] * 2
+
+
+def test_a_table_of_a_target_alone_is_refused() -> None:
+    with pytest.raises(DaybookError, match="no column but 'y'"):
+        proposal_of(pd.DataFrame({"y": [1.5, 2.5, 3]}), "y")
+
+
+def test_what_may_be_a_class_or_a_copy_is_asked() -> None:
+    frame = pd.DataFrame({"x": [0.5, 1.5, 2.5, 0.5] * 10, "y": [1, 2, 3, 3] * 10})
+    questions = " ".join(proposal_of(frame, "y").questions)
+    assert "36 rows equal others in all columns" in questions and "Its values are 1, 2, 3" in questions
+    assert "equal others" not in " ".join(proposal_of(orders(), "late").questions)
+
+
+def test_numbers_without_bounds() -> None:
+    assert bounds(column(["-1.7e308", "0.5", "1.7e308"])) == (None, None)
 
 
 def test_roles_are_guessed_until_a_target_is_said() -> None:

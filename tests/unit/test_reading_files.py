@@ -60,6 +60,12 @@ def test_csv_with_line_ends_of_two_kinds(tmp_path: Path) -> None:
     assert rows("a,b\n1,2\r\n3,4\n", tmp_path) == [("a", "b"), ("1", "2"), ("3", "4")]
 
 
+@pytest.mark.parametrize("mark", ["sep=;\r\n", "\ufeffsep=;\r\n", '"sep=;"\n'])
+def test_csv_without_the_line_that_is_for_excel(tmp_path: Path, mark: str) -> None:
+    assert rows(f"{mark}a;b\r\n1;2,5\r\n", tmp_path) == [("a", "b"), ("1", "2,5")]
+    assert rows("sep=,b\n1,2\n", tmp_path) == [("sep=", "b"), ("1", "2")]
+
+
 def test_csv_keeps_comments_blanks_and_words_for_missing(tmp_path: Path) -> None:
     text = "#a, b\n#1, x\nNA,NULL\n"
     assert rows(text, tmp_path) == [("#a", "b"), ("#1", " x"), ("NA", "NULL")]

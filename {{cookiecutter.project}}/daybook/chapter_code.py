@@ -126,7 +126,8 @@ def load_cell(proposal: Proposal, source: str, database: str | None) -> str:
         default = "str(project_root() / SOURCE)" if is_local else "SOURCE"
         return _LOAD.format(source=text, order=order, **_read(proposal, f"source or {default}"))
     lines = source.strip().splitlines()
-    text = f"SOURCE = {quoted(lines[0])}" if len(lines) == 1 else f'SOURCE = """\n{source.strip()}\n"""'
+    query = source.strip().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    text = f"SOURCE = {quoted(lines[0])}" if len(lines) == 1 else f'SOURCE = """\n{query}\n"""'
     text += f"\nDATABASE = {quoted(database)}  # without its password: DATABASE_URL in the environment comes first"
     arguments = 'source or SOURCE, database=os.environ.get("DATABASE_URL", DATABASE)'
     return _LOAD.format(source=text, order=order, **_read(proposal, arguments))

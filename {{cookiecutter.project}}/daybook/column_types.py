@@ -28,6 +28,7 @@ class Form:
     gaps: tuple[str, ...] = ()  # texts that stand for a missing value
     doubtful: tuple[str, ...] = ()  # those of them that only do not fit the others
     is_code: bool = False  # digits that are no number, such as 01067
+    unlike: tuple[str, ...] = ()  # texts for which a column of numbers is none, such as 3+, <0.5 or 1.174
 
 # %% ../../nbs/50_column_types.ipynb #37344219
 def database_type(
@@ -35,6 +36,7 @@ def database_type(
 ) -> type | None:  # the type of a field; str: its values have to be tried; None: no field can hold them
     "What a column of a typed table may be in a contract."
     kinds = {"BOOLEAN": bool, "DATE": date, "FLOAT": float, "DOUBLE": float, "VARCHAR": str, "UUID": str}
+    kinds |= dict.fromkeys(("UBIGINT", "HUGEINT", "UHUGEINT"), str)  # which may exceed 64 bits
     base = re.split(r"[( ]", name.upper())[0]
     if name.endswith("]") or base in ("STRUCT", "MAP", "LIST", "UNION"):
         return None
@@ -72,9 +74,12 @@ def _gaps(values: str) -> list[str]:
     return [text for (text,) in duckdb.sql(query).fetchall()]
 
 # %% ../../nbs/50_column_types.ipynb #dbdd1431
-def _digits(values: str) -> tuple[bool, bool, bool]:
+def _digits(
+    values: str,
+    left: Sequence[str] = (),  # texts that are no numbers
+) -> tuple[bool, bool, bool]:
     "Whether a column's numbers are codes, whether some are written with a point, and whether all are days as 20240131."
-    known = ", ".join(map(literal, sorted(GAPS)))
+    known = ", ".join(map(literal, sorted({*GAPS, *(text.strip().lower() for text in left)})))
     codes = r"regexp_full_match(text, '0\d+|[1-9]\d{15,}')"
     row = duckdb.sql(
         rf"SELECT bool_or({codes}) AND bool_and(regexp_full_match(text, '\d+')), bool_or(text ~ '.*[.,eE].*'),"
@@ -108,12 +113,36 @@ def _is_yes_or_no(values: str) -> bool:
     row = duckdb.sql(f"SELECT bool_or({yes}), bool_and({yes}), count(DISTINCT lower(text)) FROM {values}").fetchall()[0]
     return row == (True, False, 2)
 
+# %% ../../nbs/50_column_types.ipynb #21196f0a
+def _say_something(values: str, texts: Sequence[str]) -> bool:
+    "Whether texts among numbers are values themselves, as 3+ and <0.5 are, and do not stand for a missing one."
+    if not texts:
+        return False
+    these = f"FILTER (text IN ({', '.join(map(literal, texts))})"
+    query = f"SELECT sum(n) {these} AND regexp_matches(text, '[0-9]')), sum(n) {these}), sum(n) FROM {values}"
+    with_digits, left, count = duckdb.sql(query).fetchall()[0]
+    return (with_digits or 0) > count / 100 or left > count / 2
+
+# %% ../../nbs/50_column_types.ipynb #af6108a1
+def _may_be_thousands(values: str) -> bool:
+    "Whether each point of a column may stand between thousands, as in 1.174 beside 567."
+    known = ", ".join(map(literal, sorted(GAPS)))
+    pointed, plain = (rf"regexp_full_match(trim(text), '-?{form}')" for form in (r"[1-9]\d{0,2}(\.\d{3})+", r"\d{1,3}"))
+    query = f"SELECT count(*) FILTER ({pointed}), count(*) FILTER ({plain}), count(*) FROM {values}"
+    with_points, without, count = duckdb.sql(f"{query} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
+    return with_points + without == count and with_points >= 5 and 20 * without >= count
+
 # %% ../../nbs/50_column_types.ipynb #69bf01da
 def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> Form:
     "The form of a column whose values are numbers, a few texts apart."
-    is_code, has_points, are_days = _digits(values)
-    if is_code and not left:
+    is_code, has_points, are_days = _digits(values, left)
+    if is_code:
         return Form(str, is_code=True)
+    if _say_something(values, left):
+        return Form(str, unlike=tuple(left))
+    if has_points and _may_be_thousands(values):
+        first = duckdb.sql(f"SELECT text FROM {values} WHERE contains(text, '.') ORDER BY n DESC, text LIMIT 1")
+        return Form(None, unlike=(first.fetchall()[0][0],))
     if are_days and not left and _left_over(values, date, "%Y%m%d", ".") == []:
         return Form(date, "%Y%m%d")
     is_float = kind is float or (has_points and not has_gaps)
@@ -154,9 +183,13 @@ def form_of(
     if kind is not str:
         if kind is int and duckdb.sql(f"SELECT list(text ORDER BY text) FROM {values}").fetchall()[0][0] == ["0", "1"]:
             return Form(bool)
-        whole = duckdb.sql(f"SELECT bool_and(value = floor(value)) FROM {values}") if kind is float else None
-        is_whole = whole is not None and has_gaps and whole.fetchall()[0][0]
-        return Form(int if is_whole else kind)
+        if kind is not float:
+            return Form(kind)
+        infinite = "SELECT text FROM {} WHERE isinf(value) ORDER BY text" if database in ("FLOAT", "DOUBLE") else ""
+        gaps = [text for (text,) in duckdb.sql(infinite.format(values)).fetchall()] if infinite else []
+        finite = f"FROM {values} WHERE NOT isinf(value)" if infinite else f"FROM {values}"
+        is_whole = duckdb.sql(f"SELECT bool_and(value = floor(value)) {finite}").fetchall()[0][0]
+        return Form(int if (has_gaps or gaps) and is_whole else float, gaps=tuple(gaps))
     if format:
         kind = datetime if "%H" in format or "%I" in format else date
         words = [text for text in _left_over(values, kind, format, decimal) or () if not re.search(r"\d", text)]

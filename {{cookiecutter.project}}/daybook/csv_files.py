@@ -145,6 +145,17 @@ def _guessed(path: Path) -> Dialect:
     return Dialect(max(",;\t|", key=first.count))
 
 # %% ../../nbs/05_csv_files.ipynb #18603957
+def _without_mark(path: Path, folder: Path) -> Path:
+    "A file without a first line `sep=;`, which is for Excel; the file itself if it has none."
+    with open_bytes(path) as file:
+        if not re.fullmatch(rb'(\xef\xbb\xbf)?"?sep=."?\r?\n', file.readline(16), re.IGNORECASE):
+            return path
+        copy = folder / "without_mark.csv"
+        with copy.open("wb") as target:
+            shutil.copyfileobj(file, target, 2**20)
+    return copy
+
+
 def _header(path: Path, dialect: Dialect) -> list[str]:
     "The names in the first line."
     doubled = dialect.escape == dialect.quote
@@ -197,7 +208,7 @@ def csv_relation(
 ) -> tuple[duckdb.DuckDBPyRelation, list[str], str]:  # all columns VARCHAR; their names as in the file; the delimiter
     "A CSV file; raises an error of DuckDB, or `DaybookError`, for one that is not."
     errors, tried = [], set()
-    for attempt in _attempts(path, folder, connection):
+    for attempt in _attempts(_without_mark(path, folder), folder, connection):
         if attempt in tried:
             continue
         tried.add(attempt)

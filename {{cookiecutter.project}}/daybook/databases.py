@@ -27,7 +27,7 @@ _begins = re.compile(r"\s*\(*\s*(SELECT|WITH|FROM)\s", re.IGNORECASE)
 
 def is_query(text: str) -> bool:
     "Whether a text is SQL that returns rows."
-    return bool(_begins.match(text))
+    return bool(_begins.match(text)) and not os.path.isfile(text)
 
 # %% ../../nbs/05_databases.ipynb #f1aeef78
 def database_url(database: str | None) -> str:

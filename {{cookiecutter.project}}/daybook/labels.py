@@ -33,8 +33,9 @@ def _fields(contract: Contract) -> dict[str, RowField]:
         raise DaybookError(f"the contract {contract.name} has no key: name the fields that make a row unique")
     received = RowField("received", "received", "received", datetime, True, False, None, None, "keep", "")
     keys = {name: replace(contract.fields[name], is_required=True) for name in contract.key}
-    label = replace(contract.label, is_optional=True, is_required=True)
-    return keys | {contract.target: label, " received": received}
+    fields = keys | {contract.target: replace(contract.label, is_optional=True, is_required=True)}
+    is_own = "received" in {field.alias.casefold() for field in fields.values()}  # then it is no time of arrival
+    return fields if is_own else fields | {" received": received}
 
 # %% ../../nbs/15_labels.ipynb #4f884836
 def _error(converter: Converter) -> DaybookError:

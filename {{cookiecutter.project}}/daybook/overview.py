@@ -19,7 +19,6 @@ from .files import Folder, write_atomically
 from .page import command_line, folded, head, page, tiles
 from .project import DaybookError, project_root
 from daybook.recent import (
-    URGENCY,
     Production,
     Todo,
     attention,
@@ -107,13 +106,6 @@ def _result(run: Run) -> str:
     return says or ", ".join(f"{name} {value}" for name, value in deciding(run.metrics))
 
 
-def _settled_html(run: Run, overview: Overview) -> str:
-    "Why an alert, or the like, is no longer above."
-    if badges(run.verdict, run.alert, run.status)[0] not in URGENCY:
-        return ""
-    return f' <span class="soft">{why_settled(run, overview.production, overview.written)}</span>'
-
-
 def _last_html(overview: Overview) -> str:
     "The newest run of each job, drift and backtest first."
     order = {"drift": 0, "backtest": 1}
@@ -121,7 +113,8 @@ def _last_html(overview: Overview) -> str:
     above = {todo.run.path for todo in overview.todos}
     rows = (
         f"<li>{_badges(run)} <b>{_link(run, run.job)}</b> {_moment(started_at(run))}<br>"
-        f"{'see above' if run.path in above else escape(_result(run)) + _settled_html(run, overview)}</li>"
+        f"{'see above' if run.path in above else escape(_result(run))}"
+        f' <span class="soft">{why_settled(run, overview.production, overview.written)}</span></li>'
         for run in sorted(runs, key=lambda run: (order.get(run.job, 2), run.job))
     )
     return f"<ul>{''.join(rows)}</ul>"

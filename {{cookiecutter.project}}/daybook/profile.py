@@ -9,7 +9,7 @@ __all__ = ['Column', 'Profile']
 import uuid
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -146,9 +146,11 @@ def _column(
     if not n:
         return Column(name, Form(None if not database_type(database) else str), database, rows, rows, 0, 0)
     form = form_of(values, database, decimal, n < rows, format)
+    if form.type is None:
+        return Column(name, form, database, rows, rows - n, 0, 0)
     converted = _value(form, database, decimal)
     gaps = (*form.gaps, *(text for text in _fillers(values, form, converted) if text not in form.gaps))
-    form = Form(form.type, form.format, form.other_format, gaps, form.doubtful, form.is_code)
+    form = replace(form, gaps=gaps)
     gone = ", ".join(map(literal, gaps)) or "NULL"
     n_gaps = duckdb.sql(f"SELECT coalesce(sum(n), 0) FROM {values} WHERE text IN ({gone})").fetchall()[0][0]
     if gaps:
@@ -184,13 +186,13 @@ class Profile:
         formats: Mapping[str, str] | None = None,  # by column: how dates are written, where it is known
     ):
         relation, self.name, self.decimal = source.relation, source.name, source.decimal
-        self.twice = {name for name in source.names if source.names.count(name) > 1}  # names of several columns
         self.table = f"profile_{uuid.uuid4().hex}"  # in DuckDB
         duckdb.execute(f"CREATE TEMP TABLE {self.table} AS SELECT * FROM relation")
         weakref.finalize(self, duckdb.execute, f"DROP TABLE IF EXISTS {self.table}").atexit = False
         own, types = relation.columns, [str(each) for each in relation.types]
         names = [name if source.names.count(name) == 1 else its for name, its in zip(source.names, own, strict=True)]
         self._in_duckdb = dict(zip(names, own, strict=True))
+        self.twins = {name: its for name, its in zip(names, source.names, strict=True) if source.names.count(its) > 1}
         self.rows: int = duckdb.sql(f"SELECT count(*) FROM {self.table}").fetchall()[0][0]
         if not self.rows:
             raise DaybookError(f"{self.name} has no rows: a contract is proposed from what rows hold")

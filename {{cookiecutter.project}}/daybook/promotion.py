@@ -59,6 +59,14 @@ def _reason(decision: Decision, tag: str) -> str:
     )
 
 # %% ../../nbs/29_promotion.ipynb #787a3e3f
+def _require_same_contract(contract: Contract, tag: str) -> None:
+    "Raise `DaybookError` for a model of another project, or of another table."
+    theirs = models.contract_of(tag)
+    if (theirs.target, set(theirs.fields)) != (contract.target, set(contract.fields)):
+        rows = f"it predicts {theirs.target} from {', '.join(theirs.fields)}"
+        raise DaybookError(f"{tag} was trained with another contract: {rows}. Train one with `daybook run train` first")
+
+
 def prepare_promotion(
     contract: Contract,
     tag: str,  # of the candidate
@@ -70,6 +78,8 @@ def prepare_promotion(
     "What speaks for a model; raises `DaybookError` if nothing does."
     metrics = models.metadata(tag).get("metrics") or {}
     if not champion.model:
+        if not force:
+            _require_same_contract(contract, tag)
         return Promotion(
             tag, reason or "The first champion: there was none to compare it with.", metrics, None, champion
         )

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import duckdb
+
 from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import ProposedField, is_closed, percent, proposed_field
@@ -17,14 +19,20 @@ from .recognition import python_name
 from .roles import Roles, format_options, is_identifier
 
 # %% ../../nbs/51_proposal.ipynb #f9f6eb02
-def _unfit(column: Column, others: list[str], twice: set[str]) -> str | None:
+def _unfit(column: Column, others: list[str], twins: Mapping[str, str]) -> str | None:
     "Why no field can hold a column; None if one can."
-    if same := [name for name in twice if column.name.startswith(name)]:
-        return f"it is one of two columns {same[0]}"
+    if not twins.get(column.name, column.name):
+        return "it has no name"
+    if column.name in twins:
+        return f"it is one of two columns {twins[column.name]}"
     if not column.name.isprintable() or column.name != column.name.strip():
         return "its name has blanks around it, or letters that cannot be printed"
     if same := [name for name in others if name.casefold() == column.name.casefold()]:
         return f"its name is that of {same[0]} but for capitals"
+    if column.type is None and column.form.unlike:
+        return (
+            f"its numbers may have thousands or decimals behind the point, as {column.form.unlike[0]}: write them anew"
+        )
     if column.type is None:
         is_nested = column.form.type is None and "NULL" not in column.database
         return f"it holds {column.database}" if is_nested else "it is empty"
@@ -42,7 +50,7 @@ def left_out(
     for position, column in enumerate(profile.columns.values()):
         if column.name in (roles.target, roles.time, *roles.key):
             continue
-        reason = _unfit(column, names[:position], profile.twice) or leaks.get(column.name)
+        reason = _unfit(column, names[:position], profile.twins) or leaks.get(column.name)
         if not reason and column.n_distinct == 1 and not column.n_missing and column.rows >= 20:
             reason = f"it is always {column.values[0][0]}"
         if not reason and is_identifier(column):
@@ -79,6 +87,8 @@ def _column_questions(field: ProposedField) -> list[str]:
     column, name, found = field.column, f"`{field.column.name}`", []
     for text, n, other in column.rare:
         found.append(f"{name}: is `{text}` ({percent(n, column.rows)}) a spelling of `{other}`?")
+    if column.form.unlike:
+        found.append(f"is {name} a number? It is read as text, for {_listed(list(column.form.unlike))}.")
     for gap in column.form.doubtful:
         found.append(f"{name}: does `{gap}` mean that there is no value? It is taken for missing.")
     if (
@@ -93,6 +103,19 @@ def _column_questions(field: ProposedField) -> list[str]:
     return found
 
 # %% ../../nbs/51_proposal.ipynb #4348db18
+def _copies(profile: Profile) -> list[str]:
+    "The question of rows that equal others; not asked about large tables, where it takes long."
+    if profile.rows > 1_000_000:
+        return []
+    distinct = duckdb.sql(f"SELECT count(*) FROM (SELECT DISTINCT * FROM {profile.table})").fetchall()[0][0]
+    if distinct == profile.rows:
+        return []
+    text = (
+        f"{profile.rows - distinct:,} rows equal others in all columns: are they copies? Then take them out, or a model"
+    )
+    return [f"{text} is measured by rows that it has learned from."]
+
+
 def _listed(names: list[str]) -> str:
     "Names in a sentence; many are cut short."
     shown = [f"`{name}`" for name in names[:8]]
@@ -121,6 +144,9 @@ def questions(
         found.append(
             f"can a row do without {_listed(personal)}? That looks personal, so the log keeps a hash of it. {price}"
         )
+    if label and label.column.type is int and label.column.n_distinct <= 10:
+        values = ", ".join(sorted((text for text, _ in label.column.values), key=float))
+        found.append(f"is `{label.column.name}` a number? Its values are {values}. Classes are written as texts.")
     return found + [question for each in [*fields, label] if each for question in _column_questions(each)]
 
 # %% ../../nbs/51_proposal.ipynb #b812c8f3
@@ -178,8 +204,8 @@ def propose(
     "A contract for a table."
     names = list(profile.columns)
     for name in filter(None, (roles.target, roles.time, *roles.key)):
-        if reason := _unfit(profile.columns[name], names[: names.index(name)], profile.twice):
-            raise DaybookError(f"{name!r} cannot be the target, the time or part of the key: {reason}; rename it")
+        if reason := _unfit(profile.columns[name], names[: names.index(name)], profile.twins):
+            raise DaybookError(f"{name!r} cannot be the target, the time or part of the key: {reason}")
     reasons = left_out(profile, roles, leaks)
     fields: dict[str, ProposedField] = {}
     for name, column in profile.columns.items():
@@ -189,7 +215,14 @@ def propose(
             fields[name] = proposed_field(column, python_name(name, taken), is_target=name == roles.target)
     label = fields.pop(roles.target, None) if roles.target else None
     rest = list(fields.values())
+    if label and not rest:
+        raise DaybookError(f"{profile.name} has no column but {roles.target!r} that a model could learn from")
+    alike = {name.casefold(): name for name in reasons}
+    if label and (name := next((name for name in (*fields, roles.target) if name.casefold() in alike), None)):
+        raise DaybookError(f"{name} and {alike[name.casefold()]} differ in capitals only: rename one in {profile.name}")
     source = profile.name if " " in profile.name else profile.name.rstrip("/").rpartition("/")[2]
     asked = [question for column in profile.columns.values() for question in _ambiguous(column)]
     asked += questions(source, rest, label, reasons)
+    if label and not roles.time:
+        asked += _copies(profile)
     return Proposal(source, profile.rows, profile, roles, rest, label, reasons, asked)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from .conversion import YES
 from .profile import Column
 
 # %% ../../nbs/51_proposed_field.ipynb #88d2c665
@@ -66,6 +67,8 @@ def bounds(
     if natural := _natural(column):
         return natural
     low, high = float(column.low), float(column.high)
+    if not math.isfinite(2 * high - 2 * low):
+        return None, None
     below, above = _has_tail(column.quartiles, low, high)
     if low >= 0 and not set(re.findall(r"[^\W\d_]+", column.name.lower())) & _SIGNED:
         most = _round_up(2 * high) if high > 0 and not above else None
@@ -124,7 +127,7 @@ def seen(column: Column) -> str:
     "The values of a column in a few words."
     present = column.rows - column.n_missing
     if column.type is bool:
-        yes = {text: n for text, n in column.values if text.strip().lower() in ("true", "t", "yes", "y", "on", "1")}
+        yes = {text: n for text, n in column.values if text.strip().lower() in YES}
         word = next((text for text in yes if text.isalpha() and text.lower() != "true"), "yes")
         return f"{word} {percent(sum(yes.values()), present)}"
     if column.type is not str:

@@ -128,6 +128,8 @@ def _check_target(column: Column) -> None:
         return
     if column.type is str:
         why = f"it has {column.n_distinct:,} different texts; a class is one of 2 to {MOST_VALUES}"
+        if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", column.values[0][0]):
+            why = f"it holds texts such as {column.values[0][0]}: write numbers with a decimal point and nothing else"
     elif column.n_distinct < 2:
         why = "it has one value only" if column.n_distinct else "it is empty"
     else:
