@@ -147,7 +147,9 @@ def _check_time(column: Column, is_time: bool) -> None:
     "Raise `DaybookError` for a column that cannot be the time, or part of the key."
     role = "the time" if is_time else "part of the key"
     if is_time and column.type not in (date, datetime):
-        raise DaybookError(f"{column.name} cannot be the time: it holds no dates, but {_kind(column)}")
+        option = f". If they are dates, say how they are written: --format {shlex.quote(f'{column.name}=%d.%m.%Y')}"
+        how = option if column.type is str and re.search(r"\d", column.values[0][0]) else ""
+        raise DaybookError(f"{column.name} cannot be the time: it holds no dates, but {_kind(column)}{how}")
     if column.form.other_format:
         forms = f"{column.form.format} or {column.form.other_format}"
         text = f"{column.values[0][0]} may be {forms}: say {' or '.join(format_options(column))}"
