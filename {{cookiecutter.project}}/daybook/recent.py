@@ -148,9 +148,9 @@ def why_settled(run: Run, production: Production | None, now: datetime) -> str:
     if badge not in _urgency:
         return ""
     if run.job in _about_the_champion and run.status == "done" and promoted_at and start < promoted_at:
-        return "A model was promoted since."
+        return "(a model was promoted since)"
     is_old = badge in _days and now - start > timedelta(days=_days[badge])
-    return f"It is more than {_days[badge]} days old." if is_old else ""
+    return f"(more than {_days[badge]} days old)" if is_old else ""
 
 # %% ../../nbs/32_recent.ipynb #4467462b
 @dataclass(frozen=True)
