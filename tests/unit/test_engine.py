@@ -11,7 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from papermill.engines import NotebookExecutionManager
 
+from daybook.client import save_before_code
 from daybook.engine import SavedNotebook, Translator, redact, variable, written
 from daybook.jobs import run
 from daybook.parameters import SECRET
@@ -54,6 +57,29 @@ def test_saved_notebook_is_redacted_and_whole(tmp_path: Path) -> None:
     saved.write(json.dumps({"cells": [{"source": "'swordfish'", "metadata": {"n": 1}}]}), "elsewhere")
     assert json.loads(saved.read("")) == {"cells": [{"source": f"'{SECRET}'", "metadata": {"n": 1}}]}
     assert list(tmp_path.iterdir()) == [tmp_path / "notebook.ipynb"]
+
+
+def test_notebook_is_saved_before_each_code_cell_and_at_the_end() -> None:
+    saved: list[str] = []
+
+    class Manager(NotebookExecutionManager):
+        def save(self, **_: object) -> None:
+            saved.append(" ".join(cell.metadata.papermill.status for cell in self.nb.cells))
+
+    cells = [new_markdown_cell("first"), new_code_cell("1"), new_code_cell("2"), new_markdown_cell("last")]
+    manager = Manager(new_notebook(cells=cells, metadata={"papermill": {}}), progress_bar=False)
+    save_before_code(manager)
+    manager.notebook_start()
+    for position, cell in enumerate(cells):
+        manager.cell_start(cell, position)
+        manager.cell_complete(cell, cell_index=position)
+    manager.notebook_complete()
+    assert saved == [
+        "pending pending pending pending",
+        "completed running pending pending",
+        "completed completed running pending",
+        "completed completed completed completed",
+    ]
 
 
 def test_engine_runs_cells_in_order_until_one_fails(probe: Probe) -> None:

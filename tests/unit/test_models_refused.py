@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skops.io import dump
 from small_models import FRAME, HOUR, HOUR_AND_TEMP, export, notebook, save
 
-from daybook import champion, example, models, replay
+from daybook import champion, example, models
 from daybook.contract import Contract
 from daybook.example import contract
 from daybook.project import DaybookError
@@ -144,7 +144,6 @@ def library(folder: Path, version: str, rate: float) -> None:
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: tariff\nVersion: {version}\n")
     (info / "RECORD").write_text(f"tariff.py,,\ntariff-{version}.dist-info/METADATA,,\n")
     (folder / "tariff.py").write_text(f"def rate():\n    return {rate}\n")
-    replay.distributions.cache_clear()
 
 
 def test_load_names_the_library_that_has_changed(demand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

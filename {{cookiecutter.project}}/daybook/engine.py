@@ -34,7 +34,7 @@ from papermill.iorw import LocalHandler, papermill_io
 from papermill.translators import PythonTranslator, papermill_translators
 from traitlets.config import Config
 
-from .client import Client
+from .client import Client, save_before_code
 from .files import sync, write_atomically
 from .parameters import SECRET, as_json
 from .runs import EngineName
@@ -61,6 +61,7 @@ class ShellEngine(Engine):
     def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **_: Any) -> None:
         "Run the code cells in their order, until one fails or ends the notebook."
         _keep_failures(nb_man)
+        save_before_code(nb_man)
         Client(nb_man).execute()
 
 
@@ -71,6 +72,7 @@ class KernelEngine(NBClientEngine):
     def execute_managed_notebook(cls, nb_man: NotebookExecutionManager, kernel_name: str, **options: Any) -> None:
         "Run the code cells in their order, until one fails or ends the notebook."
         _keep_failures(nb_man)
+        save_before_code(nb_man)
         super().execute_managed_notebook(nb_man, kernel_name, **options)
 
 
