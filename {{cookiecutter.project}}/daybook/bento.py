@@ -22,6 +22,7 @@ from typing import Any
 import bentoml
 from bentoml import Model as StoredModel
 from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models.model import ModelContext, ModelStore
 from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -50,12 +51,17 @@ def is_command(name: str) -> bool:
     return sys.argv[1:2] == [name]
 
 # %% ../../nbs/06_bento.ipynb #aef39de8
+def _store() -> ModelStore:
+    "The store of models; `bentoml.models` would import the client of BentoML's cloud, a quarter of a second."
+    return BentoMLContainer.model_store.get()
+
+
 def find_model(
     tag: str,  # name:version, or name:latest
 ) -> StoredModel | None:  # with `tag`, `path`, `path_of(file)` and `info.metadata`
     "A model in the store, if the store has it."
     try:
-        return bentoml.models.get(tag)
+        return _store().get(tag)
     except BentoMLException:
         return None
 
@@ -63,7 +69,7 @@ def find_model(
 def models_of(name: str) -> list[StoredModel]:
     "All versions of a model, the newest first."
     with contextlib.suppress(bentoml.exceptions.NotFound):
-        return sorted(bentoml.models.list(name), key=lambda model: model.info.creation_time, reverse=True)
+        return sorted(_store().list(name), key=lambda model: model.info.creation_time, reverse=True)
     return []
 
 
@@ -83,8 +89,12 @@ def new_model(
     metadata: Mapping[str, Any],  # without None, which the store does not take
 ) -> Iterator[StoredModel]:
     "A model to be filled; it is the latest when the block ends without an error."
-    with _one_at_a_time(), bentoml.models.create(name, metadata=dict(metadata)) as model:
+    kind = {"module": "", "api_version": "v1", "signatures": {}, "context": ModelContext("", {})}
+    with _one_at_a_time():
+        model = StoredModel.create(name, metadata=dict(metadata), **kind)
         yield model
+        model.flush()
+        model.save(_store())
 
 # %% ../../nbs/06_bento.ipynb #55e45f4c
 def export_model(model: StoredModel, file: Path) -> Path:
@@ -106,7 +116,6 @@ def bento_model(tag: str) -> Any:
 def move_store(home: Path) -> None:
     "Have BentoML use the stores of another `BENTOML_HOME`, made if there are none."
     from bentoml._internal.bento.bento import BentoStore
-    from bentoml._internal.models.model import ModelStore
 
     for name, store, kind in (
         ("models", BentoMLContainer.model_store, ModelStore),
