@@ -101,7 +101,7 @@ def test_your_data_page_says_how_to_edit_the_model(tmp_path: Path) -> None:
 
 def test_readme_types_what_your_data_page_types() -> None:
     [shown] = re.findall(
-        r"^pip .*\n(cookiecutter .*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
+        r"^python3 -m venv .*\n(cookiecutter .*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S
     )
     typed = " ".join(" ".join(commands("your-data.md")).split())
     for line in re.split(r"\n|&&", re.sub(" +#.*", "", shown).strip()):
