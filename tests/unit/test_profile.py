@@ -219,7 +219,7 @@ print(Profile(open_source("large.parquet")).columns["name"].n_distinct)
 """
 
 
-@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("cores", [2, pytest.param(1, marks=pytest.mark.long)])
 def test_more_different_texts_than_memory_are_counted(cores: int, tmp_path: Path) -> None:
     n = 3_000_000
     make = f"COPY (SELECT 'order-' || (range * 7919) % {n} AS name FROM range({n})) TO 'large.parquet'"

@@ -216,7 +216,7 @@ ROWS = {  # the start of a file, a row but for its number, what is between two r
 }
 
 
-@pytest.mark.parametrize("cores", [2, 64])
+@pytest.mark.parametrize("cores", [2, pytest.param(64, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ROWS)
 def test_a_file_larger_than_memory_is_read_in_pieces(kind: str, cores: int, tmp_path: Path) -> None:
     path, (start, row, between, end) = tmp_path / f"large.{kind}", ROWS[kind]
