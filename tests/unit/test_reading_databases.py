@@ -197,3 +197,10 @@ def test_read_asks_the_database_of_the_environment(sqlite: str, monkeypatch: pyt
     assert sum(len(good) for good, _ in batches(CONTRACT, "SELECT * FROM orders")) == 2
     with pytest.raises(DaybookError, match="there is no database none.db"):
         read(CONTRACT, "SELECT * FROM orders", database="sqlite:///none.db")
+
+
+@pytest.mark.parametrize("name", ["With prices.csv", "select all from.csv"])
+def test_a_file_is_no_query_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("a,b\n1,2\n")
+    assert open_source(name).relation.fetchall() == [("1", "2")]
