@@ -1,7 +1,5 @@
 """The naive baseline: what suits the contract, and a sentence that is true."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,28 +67,19 @@ def test_baseline_of_classes_is_the_share_of_each(contract: Contract) -> None:
 
 
 @pytest.mark.parametrize(
-    "model, naive, margin, sentence",
+    ("model", "naive", "margin", "says", "end"),
     [
-        (4.0, 5.0, 0.5, "The model beats the naive baseline by 20 %: mae 4 instead of 5 [(]median[)]."),
-        (
-            4.0,
-            5.0,
-            2.0,
-            "The model is not clearly better than the naive baseline: mae 4 .* The gain of 20 % may be chance.",
-        ),
-        (5.0, 5.0, 0.0, "The model is no better than the naive baseline: mae 5 instead of 5 [(]median[)]."),
-        (5.1, 5.0, 0.5, "The model is no better than the naive baseline: mae 5.1 instead of 5 [(]median[)]."),
-        (
-            6.0,
-            5.0,
-            0.5,
-            "The model does not beat the naive baseline, it is 20 % worse: mae 6 instead of 5 [(]median[)].",
-        ),
-        (1.0, 0.0, 0.5, "The model does not beat the naive baseline, it is worse: mae 1 instead of 0 [(]median[)]."),
+        (4.0, 5.0, 0.5, "beats the naive baseline by 20 %", ""),
+        (4.0, 5.0, 2.0, "is not clearly better than the naive baseline", " The gain of 20 % may be chance."),
+        (5.0, 5.0, 0.0, "is no better than the naive baseline", ""),
+        (5.1, 5.0, 0.5, "is no better than the naive baseline", ""),
+        (6.0, 5.0, 0.5, "does not beat the naive baseline, it is 20 % worse", ""),
+        (1.0, 0.0, 0.5, "does not beat the naive baseline, it is worse", ""),
     ],
 )
-def test_comparison_says_which_is_better(model: float, naive: float, margin: float, sentence: str) -> None:
-    assert re.fullmatch(sentence, str(Comparison("mae", "median", model, naive, margin)))
+def test_comparison_says_which_is_better(model: float, naive: float, margin: float, says: str, end: str) -> None:
+    sentence = f"The model {says}: mae {model:g} instead of {naive:g} (median).{end}"
+    assert str(Comparison("mae", "median", model, naive, margin)) == sentence
 
 
 def test_comparison_of_noise_is_no_better() -> None:

@@ -185,11 +185,11 @@ def form_of(
             return Form(bool)
         if kind is not float:
             return Form(kind)
-        infinite = "SELECT text FROM {} WHERE isinf(value) ORDER BY text" if database in ("FLOAT", "DOUBLE") else ""
-        gaps = [text for (text,) in duckdb.sql(infinite.format(values)).fetchall()] if infinite else []
-        finite = f"FROM {values} WHERE NOT isinf(value)" if infinite else f"FROM {values}"
-        is_whole = duckdb.sql(f"SELECT bool_and(value = floor(value)) {finite}").fetchall()[0][0]
-        return Form(int if (has_gaps or gaps) and is_whole else float, gaps=tuple(gaps))
+        is_infinite = "isinf(value)" if database in ("FLOAT", "DOUBLE") else "false"  # a DECIMAL never is
+        gaps = duckdb.sql(f"SELECT text FROM {values} WHERE {is_infinite} ORDER BY text").fetchall()
+        query = f"SELECT bool_and(value = floor(value)) FROM {values} WHERE NOT {is_infinite}"
+        is_whole = (has_gaps or gaps) and duckdb.sql(query).fetchall()[0][0]
+        return Form(int if is_whole else float, gaps=tuple(text for (text,) in gaps))
     if format:
         kind = datetime if "%H" in format or "%I" in format else date
         words = [text for text in _left_over(values, kind, format, decimal) or () if not re.search(r"\d", text)]

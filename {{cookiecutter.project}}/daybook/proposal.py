@@ -16,7 +16,7 @@ from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import ProposedField, is_closed, percent, proposed_field
 from .recognition import python_name
-from .roles import Roles, format_options, is_identifier
+from .roles import Roles, format_options, is_identifier, two_meanings
 
 # %% ../../nbs/51_proposal.ipynb #f9f6eb02
 def _unfit(column: Column, others: list[str], twins: Mapping[str, str]) -> str | None:
@@ -30,9 +30,7 @@ def _unfit(column: Column, others: list[str], twins: Mapping[str, str]) -> str |
     if same := [name for name in others if name.casefold() == column.name.casefold()]:
         return f"its name is that of {same[0]} but for capitals"
     if column.type is None and column.form.unlike:
-        return (
-            f"its numbers may have thousands or decimals behind the point, as {column.form.unlike[0]}: write them anew"
-        )
+        return two_meanings(column.form.unlike[0])
     if column.type is None:
         is_nested = column.form.type is None and "NULL" not in column.database
         return f"it holds {column.database}" if is_nested else "it is empty"
@@ -88,7 +86,7 @@ def _column_questions(field: ProposedField) -> list[str]:
     for text, n, other in column.rare:
         found.append(f"{name}: is `{text}` ({percent(n, column.rows)}) a spelling of `{other}`?")
     if column.form.unlike:
-        found.append(f"is {name} a number? It is read as text, for {_listed(list(column.form.unlike))}.")
+        found.append(f"is {name} a number? It is read as text, since {_listed(list(column.form.unlike))} is none.")
     for gap in column.form.doubtful:
         found.append(f"{name}: does `{gap}` mean that there is no value? It is taken for missing.")
     if (
@@ -110,10 +108,8 @@ def _copies(profile: Profile) -> list[str]:
     distinct = duckdb.sql(f"SELECT count(*) FROM (SELECT DISTINCT * FROM {profile.table})").fetchall()[0][0]
     if distinct == profile.rows:
         return []
-    text = (
-        f"{profile.rows - distinct:,} rows equal others in all columns: are they copies? Then take them out, or a model"
-    )
-    return [f"{text} is measured by rows that it has learned from."]
+    copies = f"{profile.rows - distinct:,} rows equal others in all columns"
+    return [f"{copies}: are they copies? Then take them out, or a model is measured by rows that it has learned from."]
 
 
 def _listed(names: list[str]) -> str:

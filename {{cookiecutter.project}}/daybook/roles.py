@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['find_column', 'find_key', 'repeats', 'is_complete', 'is_identifier', 'guess_time', 'guess_key', 'can_be_target',
-           'guess_target', 'Roles', 'format_options', 'roles']
+           'guess_target', 'Roles', 'two_meanings', 'format_options', 'roles']
 
 # %% ../../nbs/51_roles.ipynb #834b88b2
 import re
@@ -122,6 +122,13 @@ class Roles:
     warnings: tuple[str, ...] = field(default=())
 
 # %% ../../nbs/51_roles.ipynb #600ea4ef
+def two_meanings(
+    text: str,  # such as 1.174
+) -> str:
+    "Why no field is made of numbers whose points may stand between thousands, and how to write them."
+    return f"{text} may have thousands or decimals: write it as {text.replace('.', '')}, or as {text}0"
+
+
 def _check_target(column: Column) -> None:
     "Raise `DaybookError` for a column that cannot be predicted."
     if can_be_target(column):
@@ -130,6 +137,8 @@ def _check_target(column: Column) -> None:
         why = f"it has {column.n_distinct:,} different texts; a class is one of 2 to {MOST_VALUES}"
         if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", column.values[0][0]):
             why = f"it holds texts such as {column.values[0][0]}: write numbers with a decimal point and nothing else"
+    elif column.type is None and column.form.unlike:
+        why = two_meanings(column.form.unlike[0])
     elif column.n_distinct < 2:
         why = "it has one value only" if column.n_distinct else "it is empty"
     else:
