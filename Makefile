@@ -31,7 +31,7 @@ lint: build/env/ready
 	$(RUN) -m ruff format --check $(SOURCES)
 
 unit: build/library/ready ## the library, imported
-	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit --ignore=tests/unit/test_engines.py $(UNIT_ARGS)
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=2 --dist=worksteal tests/unit --ignore=tests/unit/test_engines.py $(UNIT_ARGS)
 
 engines: build/library/ready ## what a cell may do, by both engines
 	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit/test_engines.py $(UNIT_ARGS)

@@ -28,7 +28,7 @@ class Webhook(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.taken: list[tuple[str, dict, dict]] = []
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def url(self) -> str:

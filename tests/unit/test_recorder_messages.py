@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -82,14 +80,7 @@ def lines(recorder: Recorder) -> list[bytes]:
     return [line for path in paths for line in path.read_bytes().splitlines(keepends=True)]
 
 
-@pytest.fixture(scope="module")
-def fuzzed() -> Recorder:
-    """A recorder that cuts bodies over 2000 bytes."""
-    folder = Path(tempfile.mkdtemp())
-    return Recorder(None, folder=lambda: folder, answered_by=lambda: ("fuzz:1", None), max_body=2000)
-
-
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     body=BODIES | st.sampled_from(BOMBS),
     answer=BODIES | st.sampled_from(BOMBS),
@@ -100,9 +91,11 @@ def fuzzed() -> Recorder:
     ending=st.sampled_from(["answer", "fail", "fail late", "say nothing", "hang up"]),
 )
 @example(b'{"rows":\n[1]}', b"{}", [], [(b"x-request-id", b"mine")], "/\ud800", 200, "answer")
-def test_recorder_logs_any_request_as_one_line(
-    fuzzed: Recorder, body: bytes, answer: bytes, sizes: list[int], headers: list, path: str, status: int, ending: str
+def logs_one_line(
+    recorder: Recorder, body: bytes, answer: bytes, sizes: list[int], headers: list, path: str, status: int, ending: str
 ) -> None:
+    """Check that any request becomes one line."""
+
     async def app(scope: dict, receive: Callable, send: Callable) -> None:
         while (await receive()).get("more_body", False):
             pass
@@ -122,9 +115,9 @@ def test_recorder_logs_any_request_as_one_line(
     messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in chunked(body, sizes)]
     if ending != "hang up":
         messages[-1]["more_body"] = False
-    before = len(lines(fuzzed))
-    sent = exchange(fuzzed, app, scope, messages)
-    [line] = lines(fuzzed)[before:]
+    before = len(lines(recorder))
+    sent = exchange(recorder, app, scope, messages)
+    [line] = lines(recorder)[before:]
     entry = json.loads(line)
     assert list(entry)[:9] == ["v", "id", "ts", "route", "status", "ms", "model", "bento", "rate"]
     assert entry["status"] == {"fail": 500, "say nothing": 499}.get(ending, status)
@@ -141,11 +134,12 @@ def test_recorder_logs_any_request_as_one_line(
         assert b"".join(message.get("body", b"") for message in sent) == answer
 
 
-def test_recorder_writes_lines_that_can_be_compacted(fuzzed: Recorder) -> None:
-    """Those of the test before."""
-    fuzzed.segments.close()
-    count, log = len(lines(fuzzed)), Log(contract, fuzzed.segments.folder)
-    assert count >= 400
+def test_recorder_logs_any_request_as_one_line_that_can_be_compacted(tmp_path: Path) -> None:
+    recorder = Recorder(None, folder=lambda: tmp_path, answered_by=lambda: ("fuzz:1", None), max_body=2000)
+    logs_one_line(recorder)
+    recorder.segments.close()
+    count, log = len(lines(recorder)), Log(contract, tmp_path)
+    assert count >= 200
     done = log.compact()
     assert (done.requests, done.quarantined, done.segments) == (count, 0, 1)
     assert len(log.requests()) == count

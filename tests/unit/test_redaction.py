@@ -57,7 +57,7 @@ def kept(body: bytes) -> object:
     return json.loads(redaction_of(LabelledPerson).request(body))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     body=BODIES,
     inside=st.sampled_from([b"%s", b'{"rows": [%s]}', b'{"rows": [{"name": %s}]}', b'{"rows": [{"Account No": %s}]}']),

@@ -140,8 +140,8 @@ def test_ship_says_once_that_the_store_fails_and_holds_up_no_other_segment(
 def test_ship_until_ships_what_is_closed_last_and_ends_when_it_must(log: Log) -> None:
     writer, stop = SegmentWriter(log.folder), threading.Event()
     writer.write(answered(1, [ROW], [1]), "2024-01-01")
-    threading.Timer(0.5, stop.set).start()
-    threading.Timer(1.0, writer.close).start()
+    threading.Timer(0.1, stop.set).start()
+    threading.Timer(0.4, writer.close).start()
     assert ship_until(stop, Shipper(log.folder, log.store), every=0.05, grace=30)
     assert count(log) == (1, 1) and not list(log.folder.glob("raw/*/*"))
     segment(log, 1)

@@ -126,9 +126,9 @@ def test_tracking_does_not_wait_for_long(server: Folder, capfd: pytest.CaptureFi
 
 
 def test_tracking_waits_for_a_slow_job(server: Folder, capfd: pytest.CaptureFixture, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "SECONDS", 1.5)
+    monkeypatch.setattr(module, "SECONDS", 0.5)
     with tracking(server) as track:
-        time.sleep(1.8)
+        time.sleep(0.7)
         track(EXAMPLE)
     assert Client.calls[-1][0] == "set_terminated" and capfd.readouterr().err == ""
 

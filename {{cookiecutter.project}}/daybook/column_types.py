@@ -152,20 +152,19 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
 _WIDER = {int: float, date: datetime}
 
 
-def _text_form(values: str, decimal: str, has_gaps: bool) -> Form:
+def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -> Form:
     "The form of a column of texts."
     count = duckdb.sql(f"SELECT count(*) FROM {values}").fetchall()[0][0]
-    has_gaps = has_gaps or bool(_gaps(values))
     for kind in (int, float, date, datetime):
         left = _left_over(values, kind, None, decimal)
-        if left is None or 4 * len(left) > count or count <= len(left) + len(_gaps(values)):
+        if left is None or 4 * len(left) > count or count <= len(left) + len(gaps):
             continue
         if left and kind in _WIDER:
             fewer = _left_over(values, _WIDER[kind], None, decimal)
             if fewer is not None and len(fewer) < len(left):
                 continue  # 42.5 among whole numbers is a number, and no missing value
         if kind in (int, float):
-            return _number(values, kind, left, has_gaps)
+            return _number(values, kind, left, has_gaps or bool(gaps))
         return Form(kind, doubtful=tuple(left))
     found = _with_format(values, decimal)
     return found if found and 4 * len(found.doubtful) <= count else Form(str)
@@ -190,16 +189,15 @@ def form_of(
         query = f"SELECT bool_and(value = floor(value)) FROM {values} WHERE NOT {is_infinite}"
         is_whole = (has_gaps or gaps) and duckdb.sql(query).fetchall()[0][0]
         return Form(int if is_whole else float, gaps=tuple(text for (text,) in gaps))
+    gaps = _gaps(values)
     if format:
         kind = datetime if "%H" in format or "%I" in format else date
         words = [text for text in _left_over(values, kind, format, decimal) or () if not re.search(r"\d", text)]
-        return Form(kind, format, gaps=(*_gaps(values), *words), doubtful=tuple(words))
+        return Form(kind, format, gaps=(*gaps, *words), doubtful=tuple(words))
     if _is_yes_or_no(values):
         return Form(bool)
-    form = _text_form(values, decimal, has_gaps)
+    form = _text_form(values, decimal, has_gaps, gaps)
     if form.type is str:
-        gaps = text_gaps(
-            [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC LIMIT 5000").fetchall()]
-        )
-        return replace(form, gaps=tuple(gaps))
-    return replace(form, gaps=(*_gaps(values), *form.doubtful))
+        rows = duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC LIMIT 5000").fetchall()
+        return replace(form, gaps=tuple(text_gaps([text for (text,) in rows])))
+    return replace(form, gaps=(*gaps, *form.doubtful))

@@ -73,28 +73,29 @@ def _read_as(database: str) -> str:
     return "VARCHAR" if database_type(database) is str else database
 
 # %% ../../nbs/50_profile.ipynb #382b1ba6
-def _value(form: Form, database: str, decimal: str) -> str:
-    "SQL of a column's values, converted."
-    return typed_conversion("value", _read_as(database), form.type, form.format, decimal)
+def _convert_values(values: str, form: Form, database: str, decimal: str) -> None:
+    "Add a column's values, converted, to the table of them; texts are left as they are."
+    if form.type is not str:
+        converted = typed_conversion("value", _read_as(database), form.type, form.format, decimal)
+        duckdb.execute(f"CREATE OR REPLACE TEMP TABLE {values} AS SELECT *, {converted} AS converted FROM {values}")
 
 
-def _range_without(values: str, converted: str, texts: list[str]) -> tuple[Any, Any]:
+def _range_without(values: str, texts: list[str]) -> tuple[Any, Any]:
     "The lowest and the highest value but for some texts."
     others = f"WHERE text NOT IN ({', '.join(map(literal, texts))})" if texts else ""
-    return duckdb.sql(f"SELECT min({converted}), max({converted}) FROM {values} {others}").fetchall()[0]
+    return duckdb.sql(f"SELECT min(converted), max(converted) FROM {values} {others}").fetchall()[0]
 
 # %% ../../nbs/50_profile.ipynb #28a660a9
-def _fillers(values: str, form: Form, converted: str) -> list[str]:
+def _fillers(values: str, form: Form) -> list[str]:
     "Numbers or times of a column that stand for a missing value, as they are written."
     if form.type in (int, float):
         where, test = r"regexp_full_match(text, '-?9{2,}([.,](0+|9+))?')", is_filler
     elif form.type in (date, datetime):
-        year, test = f"year({converted})", is_filler_day
-        where = f"{year} IN (1, 1899, 1900, 1901, 1970, 2099) OR {year} >= 2999"
+        where, test = "year(converted) IN (1, 1899, 1900, 1901, 1970, 2099) OR year(converted) >= 2999", is_filler_day
     else:
         return []
-    rows = duckdb.sql(f"SELECT text, {converted} FROM {values} WHERE {where} ORDER BY n DESC LIMIT 20").fetchall()
-    low, high = _range_without(values, converted, [*form.gaps, *(text for text, _ in rows)])
+    rows = duckdb.sql(f"SELECT text, converted FROM {values} WHERE {where} ORDER BY n DESC LIMIT 20").fetchall()
+    low, high = _range_without(values, [*form.gaps, *(text for text, _ in rows)])
     if low is None:
         return []
     if form.type is datetime:
@@ -119,14 +120,14 @@ def _rare(values: str) -> tuple[tuple[str, int, str], ...]:
 _SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 
-def _statistics(values: str, converted: str, type: type) -> dict[str, Any]:
+def _statistics(values: str, type: type) -> dict[str, Any]:
     "What the numbers or times of a column reach from and to, and where most of them lie."
-    low, high = _range_without(values, converted, [])
+    low, high = _range_without(values, [])
     if type not in (int, float):
         return {"low": low, "high": high}
-    share = f"sum(n) OVER (ORDER BY {converted}) / (SELECT sum(n) FROM {values})"
-    sums = f"SELECT {converted} AS x, {share} AS q FROM {values}"
-    at = ", ".join(f"min(x) FILTER (q >= {share})" for share in _SHARES)
+    share = f"sum(n) OVER (ORDER BY converted) / (SELECT sum(n) FROM {values})"
+    sums = f"SELECT converted, {share} AS share FROM {values}"
+    at = ", ".join(f"min(converted) FILTER (share >= {share})" for share in _SHARES)
     return {"low": low, "high": high, "quartiles": duckdb.sql(f"SELECT {at} FROM ({sums})").fetchall()[0]}
 
 # %% ../../nbs/50_profile.ipynb #746b7097
@@ -148,14 +149,14 @@ def _column(
     form = form_of(values, database, decimal, n < rows, format)
     if form.type is None:
         return Column(name, form, database, rows, rows - n, 0, 0)
-    converted = _value(form, database, decimal)
-    gaps = (*form.gaps, *(text for text in _fillers(values, form, converted) if text not in form.gaps))
+    _convert_values(values, form, database, decimal)
+    gaps = (*form.gaps, *(text for text in _fillers(values, form) if text not in form.gaps))
     form = replace(form, gaps=gaps)
     gone = ", ".join(map(literal, gaps)) or "NULL"
     n_gaps = duckdb.sql(f"SELECT coalesce(sum(n), 0) FROM {values} WHERE text IN ({gone})").fetchall()[0][0]
     if gaps:
         duckdb.execute(f"DELETE FROM {values} WHERE text IN ({gone})")
-    different = "text" if form.type is str else converted  # 0 and 0.0 are one number
+    different = "text" if form.type is str else "converted"  # 0 and 0.0 are one number
     counts = f"count(DISTINCT {different}), coalesce(max(length(text)), 0)"
     n_distinct, longest = duckdb.sql(f"SELECT {counts} FROM {values}").fetchall()[0]
     frequent = duckdb.sql(f"SELECT text, n FROM {values} ORDER BY n DESC, text LIMIT 40").fetchall()
@@ -163,7 +164,7 @@ def _column(
     if form.type is str:
         facts |= _text_statistics(values, name, n_distinct)
     elif form.type is not bool:
-        facts |= _statistics(values, converted, form.type)
+        facts |= _statistics(values, form.type)
         facts["personal"] = personal_by_name(name) if form.type is date else None
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)
@@ -203,7 +204,6 @@ class Profile:
             name: _column(self.table, name, its, database, self.rows, self.decimal, known.get(name))
             for name, its, database in zip(names, own, types, strict=True)
         }
-
         for name in known:
             self._check_fits(name)
 
