@@ -1,7 +1,8 @@
 """Write the prompts, commands, jobs and settings of a project, and what it leaves behind, into a page.
 
 `make reference` runs it in a project of the default answers, with that project's Python: it writes docs/reference.md.
-What the page says of run.json, of the log and of the like is in reference_records.py.
+What the page says of run.json, of the log and of the like is in reference_records.py, and of routes and metrics in
+reference_service.py.
 """
 
 import ast
@@ -9,6 +10,7 @@ import importlib
 import inspect
 import io
 import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -34,9 +36,9 @@ from daybook.settings import EnvironmentSettings
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = """# Reference
 
-Every prompt, command, job, setting and record. `make reference` writes this page from the code, and from what a
-project of the default answers leaves behind when it runs; a test compares it with them. The other pages say what it
-is for.
+Every prompt, command, job, setting, route, metric and record. `make reference` writes this page from the code, and from
+what a project of the default answers leaves behind when it runs; a test compares it with them. The other pages say
+what it is for.
 """
 REFUSED = (  # an answer for each thing that the hook refuses
     {"project": "Bike Demand"},
@@ -217,14 +219,16 @@ def settings() -> Iterator[str]:
 
 def main(page: Path) -> None:
     """Let the project run for a while, then write the page."""
-    from reference_records import records, simulate
-
     home = isolate()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home)  # Prometheus' client looks when it is imported
+    from reference_records import records, simulate
+    from reference_service import service
+
     simulate(home)
-    parts = [HEAD, *prompts(), *commands(), *parameters(), *settings(), *records(home)]
+    parts = [HEAD, *prompts(), *commands(), *parameters(), *settings(), *service(home), *records(home)]
     page.write_text("\n".join(parts), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
-    sys.modules["reference"] = sys.modules["__main__"]  # for reference_records
+    sys.modules["reference"] = sys.modules["__main__"]  # for reference_records and reference_service
     main(Path(sys.argv[1]))

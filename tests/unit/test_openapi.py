@@ -11,11 +11,13 @@ REFUSALS = {400, 401, 408, 413, 415, 500, 503, 504}
 
 
 def document(with_key: bool) -> dict:
-    """A document as BentoML writes it, described."""
+    """BentoML's document of a service, described."""
     good = {"200": {"description": "Successful Response"}}
-    paths = {"/predict": {"post": {"requestBody": {"content": {}}, "responses": dict(good)}}}
+    about = {"description": "One prediction for each row.\n\nIn their order."}
+    paths = {"/predict": {"post": {"requestBody": {"content": {}}, "responses": dict(good)} | about}}
     paths |= {path: {"get": {"responses": dict(good)}} for path in ("/metrics", *Gate.probes)}
-    return describe({"openapi": "3.0.2", "paths": paths, "components": {"schemas": {"Row": {}}}}, with_key)
+    words = {"info": {"title": "demand", "description": "Predicts rentals."}, "components": {"schemas": {"Row": {}}}}
+    return describe({"openapi": "3.0.2", "paths": paths} | words, "demand:v1", with_key)
 
 
 def test_describe_adds_refusals_to_what_has_a_body() -> None:
@@ -26,6 +28,13 @@ def test_describe_adds_refusals_to_what_has_a_body() -> None:
         content = predict["responses"][status]["content"]["application/json"]
         assert content["schema"] == ErrorResponse.model_json_schema()
     assert all(response["headers"]["X-Request-ID"]["required"] for response in predict["responses"].values())
+
+
+def test_describe_says_what_answers_and_what_a_route_is_for() -> None:
+    described = document(with_key=False)
+    assert described["info"] == {"title": "demand", "description": "Predicts rentals.", "version": "demand:v1"}
+    assert described["paths"]["/predict"]["post"]["summary"] == "One prediction for each row."
+    assert "summary" not in described["paths"]["/metrics"]["get"]
 
 
 def test_describe_lets_pages_be_refused_for_want_of_a_key_only() -> None:

@@ -128,6 +128,16 @@ def test_service_predicts_what_the_model_predicts(tag: str, tmp_path: Path, monk
     assert json.loads(schema.read_bytes()) == {**example.contract.schema, "x-device": "cpu"}
 
 
+def test_page_of_a_service_loads_nothing_from_elsewhere(tag: str) -> None:
+    page, document = call(
+        service_of(serving.champion(example.contract)), ("GET", "/", None), ("GET", "/docs.json", None)
+    )
+    assert (
+        "swagger" in page.text and page.headers["content-security-policy"] == "default-src 'self' 'unsafe-inline' data:"
+    )
+    assert document.json()["info"] == {"title": "demand", "description": "# demand\n\n", "version": tag}
+
+
 class Row(example.Row):
     """A later contract of the same name."""
 

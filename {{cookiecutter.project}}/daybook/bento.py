@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['errors', 'is_command', 'find_model', 'models_of', 'new_model', 'export_model', 'import_model', 'bento_model',
            'move_store', 'this_bento', 'is_plain', 'methods_of', 'bound', 'when_made', 'mount', 'openapi_of',
-           'middleware_of', 'is_bare', 'labels_of', 'duration_buckets', 'count_in', 'is_no_refusal',
+           'home_page', 'middleware_of', 'is_bare', 'labels_of', 'duration_buckets', 'count_in', 'is_no_refusal',
            'print_no_refusals']
 
 # %% ../../nbs/06_bento.ipynb #20f09f2c
@@ -176,8 +176,16 @@ def mount(service: Any, path: str, page: ASGIApp) -> None:
 
 
 def openapi_of(service: Any) -> dict[str, Any]:
-    "The OpenAPI document of a service, as BentoML makes it."
-    return service.openapi_spec.asdict()
+    "The OpenAPI document of a service, as BentoML makes it, but with the service's name and words at its head."
+    words = f"# {service.name}\n\n{inspect.getdoc(service.inner) or ''}"  # BentoML's page hides the title
+    return service.openapi_spec.asdict() | {"info": {"title": service.name, "description": words}}
+
+
+def home_page() -> Path:
+    "BentoML's page of a service, on which its methods can be tried."
+    from _bentoml_impl import server
+
+    return Path(server.__file__).with_name("main-ui.html" if BentoMLContainer.new_index else "main-openapi.html")
 
 # %% ../../nbs/06_bento.ipynb #3e636527
 def middleware_of(app: Starlette) -> tuple[list[Middleware], list[Middleware]]:

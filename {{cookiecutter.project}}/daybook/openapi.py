@@ -48,11 +48,17 @@ _keys = {
 }
 
 
-def describe(document: Mapping[str, Any], with_key: bool) -> dict[str, Any]:
-    "BentoML's OpenAPI document, with what the gate and the recorder answer, and the key that callers have to show."
-    document = {**document, "openapi": "3.1.0"}
+def describe(
+    document: Mapping[str, Any],  # BentoML's
+    version: str,  # of what answers
+    with_key: bool,  # whether callers have to show one
+) -> dict[str, Any]:
+    "The OpenAPI document, with what the gate and the recorder answer, and the first line about each route as its title."
+    document = {**document, "openapi": "3.1.0", "info": {**document["info"], "version": version}}
     for call in calls(document):
         add_refusals(call)
+        if "requestBody" in call and call.get("description"):
+            call["summary"] = call["description"].splitlines()[0]
         if with_key:
             call["security"] = [{name: []} for name in _keys]
     document["components"]["securitySchemes"] = _keys

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['options', 'without_garbage_collection', 'Served', 'Predictor', 'champion', 'log_folder', 'model_page', 'docs_page',
-           'check', 'start_worker', 'doors', 'install']
+           'home_page', 'check', 'start_worker', 'doors', 'install']
 
 # %% ../../nbs/13_serving.ipynb #28e8a270
 import contextlib
@@ -21,7 +21,7 @@ from annotated_types import Len
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -148,9 +148,15 @@ async def model_page(served: Served, scope: Scope, receive: Receive, send: Send)
     await JSONResponse(page)(scope, receive, send)
 
 
-async def docs_page(service: Any, with_key: bool, _: Request) -> JSONResponse:
+async def docs_page(service: Any, served: Served, with_key: bool, _: Request) -> JSONResponse:
     "The OpenAPI document."
-    return JSONResponse(describe(bento.openapi_of(service), with_key))
+    return JSONResponse(describe(bento.openapi_of(service), served.tag, with_key))
+
+
+async def home_page(_: Request) -> FileResponse:
+    "BentoML's page, on which the routes can be tried."
+    policy = "default-src 'self' 'unsafe-inline' data:"  # it asks for a script of Google's, which counts its visitors
+    return FileResponse(bento.home_page(), headers={"Content-Security-Policy": policy})
 
 # %% ../../nbs/13_serving.ipynb #9e6e239e
 def check(served: Served, keys: Keys, redaction: Redaction) -> None:
@@ -205,7 +211,7 @@ def install(service: Any, served: Served) -> None:
             check(served, keys, redaction)
     bento.print_no_refusals()
     put_before(service, doors(served, settings, keys, redaction), started=partial(start_worker, settings))
-    docs = partial(docs_page, service, bool(keys))
-    bento.mount(service, "/", Starlette(routes=[Route("/docs.json", docs)]))
+    docs = partial(docs_page, service, served, bool(keys))
+    bento.mount(service, "/", Starlette(routes=[Route("/", home_page), Route("/docs.json", docs)]))
     bento.mount(service, "/docs", RedirectResponse("/"))
     bento.mount(service, "/model", partial(model_page, served))

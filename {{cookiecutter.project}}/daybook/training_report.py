@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
+from scipy.stats import binomtest
 
 from .card import format_number
 from .contract import Contract
@@ -80,15 +81,22 @@ def _numbers(contract: Contract, frame: pd.DataFrame, y_pred: np.ndarray) -> Pic
     return gallery([first, _rows_picture(y_true, y_pred)])
 
 # %% ../../nbs/24_training_report.ipynb #09fa0964
+def _share_interval(count: int, n: int) -> tuple[float, float]:
+    "The 95 % interval of a share, of which `count` were seen among `n` (Wilson, 1927)."
+    interval = binomtest(count, n).proportion_ci(method="wilson")
+    return interval.low, interval.high
+
+
 def _calibration_picture(y_true: np.ndarray, y_pred: np.ndarray) -> tuple:
     "Of the rows with the same probability, the share that happened."
     groups = np.array_split(np.argsort(y_pred, kind="stable"), min(8, len(y_pred)))
     predicted = np.array([y_pred[group].mean() for group in groups])
     actual = np.array([y_true[group].mean() for group in groups])
-    margin = [1.96 * np.sqrt(max(p * (1 - p), 1e-9) / len(group)) for p, group in zip(predicted, groups, strict=True)]
+    low, high = np.transpose([_share_interval(int(y_true[group].sum()), len(group)) for group in groups])
     figure, axis = new_figure(width=3.5)
-    same_scale(axis, 0, max(predicted.max(), actual.max()))
-    axis.errorbar(predicted, actual, yerr=margin, color=BLUE, marker="o", markersize=5, linewidth=1.5, elinewidth=1)
+    same_scale(axis, 0, max(predicted.max(), high.max()))
+    bars = np.maximum([actual - low, high - actual], 0)  # rounding: an end may lie at the share itself
+    axis.errorbar(predicted, actual, yerr=bars, color=BLUE, marker="o", markersize=5, linewidth=1.5, elinewidth=1)
     axis.set(title="calibration", xlabel="predicted", ylabel="actual share")
     ends = f"{predicted[0]:.1%} predicted and {actual[0]:.1%} actual to {predicted[-1]:.1%} and {actual[-1]:.1%}"
     return figure, f"Calibration in {len(groups)} groups of rows, from {ends}."
