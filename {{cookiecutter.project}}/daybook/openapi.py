@@ -53,7 +53,7 @@ def describe(
     version: str,  # of what answers
     with_key: bool,  # whether callers have to show one
 ) -> dict[str, Any]:
-    "The OpenAPI document, with what the gate and the recorder answer, and the first line about each route as its title."
+    "The OpenAPI document, with what the gate and the recorder answer, and a title for each route."
     document = {**document, "openapi": "3.1.0", "info": {**document["info"], "version": version}}
     for call in calls(document):
         add_refusals(call)
