@@ -52,7 +52,10 @@ def test_compare_candidates_needs_days_and_rows(days: pd.DataFrame) -> None:
 def test_compare_candidates_takes_losses_of_zero_and_below(days: pd.DataFrame) -> None:
     never = compare_candidates(days.assign(a=0.0, b=0.0), "a", ["b"], **RULE)
     assert never.verdict == "keep" and never.difference == 0
-    assert compare_candidates(days.assign(a=-1.0, b=-2.0), "a", ["b"], **RULE).verdict == "keep"
+    more = compare_candidates(days.assign(a=-24.0, b=-36.0), "a", ["b"], **RULE)
+    assert (more.verdict, more.rule[2].words) == ("promote", "saves 50 %, needs 2 %")
+    assert compare_candidates(days.assign(a=-24.0, b=-24.1), "a", ["b"], **RULE).verdict == "keep"
+    assert compare_candidates(days.assign(a=0.0, b=-1.0), "a", ["b"], **RULE).verdict == "promote"
 
 
 def test_percent_has_three_digits() -> None:

@@ -85,6 +85,7 @@ def test_promote_writes_the_new_words(demand: Path) -> None:
         "decision": "20120101T000000-0badcafe",
         "promoted_by": "Ada",
         "previous": None,
+        "previous_sha256": None,
     }
     assert sorted(path.name for path in demand.iterdir() if "champion" in path.name) == ["champion.json"]
 

@@ -114,3 +114,14 @@ def test_calibration_of_rare_events_is_left_to_chance() -> None:
     assert never.is_alert and never.ratio is None, "280 were predicted and none happened"
     [few] = check_calibration(day[:100], np.zeros(100), np.full(100, 0.5), [], 50)
     assert few.ratio is None and "too few" in few.words
+
+
+def test_baseline_of_losses_without_a_ratio_is_said_by_the_difference(days: pd.DataFrame) -> None:
+    """A baseline that is never wrong, and a loss that is a profit."""
+    perfect = check_baseline(days.assign(naive=0.0), "a", {"naive": "last value"}, "mae", 200)
+    assert perfect.is_alert and "is worse than the last value: mae is" in perfect.words and perfect.ratio is None
+    profit = days.assign(a=-12.0 * 24 + days["noise"], naive=-5.0 * 24)
+    better = check_baseline(profit, "a", {"naive": "median"}, "loss", 200)
+    assert not better.is_alert and "is better than the median: loss is -1" in better.words
+    worse = check_baseline(profit, "naive", {"a": "median"}, "loss", 200)
+    assert worse.is_alert and "is worse than the median" in worse.words and "nan" not in worse.words

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from daybook import example
+from daybook import example, judging
 from daybook.backtest import Condition
 from daybook.backtest_report import judge
 from daybook.champion import promote
@@ -183,3 +183,15 @@ def test_decision_sees_a_changed_log_and_changed_labels(decision: Decision, tmp_
     rows.to_parquet(path)
     with pytest.raises(DaybookError, match="the log or its actuals changed"):
         check(decision)
+
+
+def test_decision_keeps_no_password(world: World, decision: Decision) -> None:
+    """So it cannot read the labels again, and says so."""
+    log, found = Log(example.contract), judging.outcomes(Log(example.contract), {}, world.as_of, str(world.labels))
+    url = "http://ann:secret@host/labels.csv"
+    inputs = judging._inputs(log, found, judging.evaluation_window(found), [], url)
+    assert inputs.labels == "http://ann:***@host/labels.csv"
+    with pytest.raises(
+        DaybookError, match=r"has read http://ann:\*\*\*@host/labels.csv, and its password is kept nowhere"
+    ):
+        check(decision.model_copy(update={"inputs": inputs}))

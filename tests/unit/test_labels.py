@@ -14,9 +14,10 @@ from segments_of import ROW, answered, write_schema, write_segment
 
 from daybook.contract import Contract
 from daybook.example import contract
-from daybook.labels import is_dated, latest, read_labels
+from daybook.labels import FIRST_RECEIVED, is_dated, latest, read_labels
 from daybook.log import Log
 from daybook.project import DaybookError
+from daybook.sql import identifier
 
 TYPES = {"day": "DATE", "hour": "BIGINT"}
 
@@ -168,11 +169,13 @@ def test_labels_have_the_types_missing_values_and_formats_of_the_contract(tmp_pa
         LabelledParcel, target="late", key=("day", "zip"), name="parcels", missing={"late": ["?"]}, formats=formats
     )
     path = tmp_path / "labels.csv"
-    path.write_text("DAY;Zip;LATE;Received\n02.01.2024;01067;yes;2024-01-05T12:00+02:00\n03.01.2024;NA;?;\n")
+    path.write_text(
+        "DAY;Zip;LATE;Received\n02.01.2024;01067;yes;2024-01-05T12:00+02:00\n03.01.2024;NA;?;\n04.01.2024;NA;no;\n"
+    )
     rows = read_labels(path, parcels, {"day": "DATE", "zip": "VARCHAR"})
     rows = rows.project("day, zip, actual, CAST(received AS TIMESTAMP)").fetchall()
     assert rows[0] == (date(2024, 1, 2), "01067", 1.0, datetime(2024, 1, 5, 10))
-    assert rows[1] == (date(2024, 1, 3), "NA", None, None)
+    assert rows[1:] == [(date(2024, 1, 4), "NA", 0.0, None)], "a label that is missing is none"
 
 
 def test_labels_may_be_a_query(tmp_path: Path) -> None:
@@ -192,3 +195,13 @@ def test_labelled_asks_the_database_of_the_environment(
         table().to_sql("labels", connection, index=False)
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
     assert actuals(log, "SELECT * FROM labels") == [None, 6, None]
+
+
+def test_label_that_is_still_missing_says_nothing(tmp_path: Path) -> None:
+    """A warehouse keeps the row before its actual is known."""
+    path = tmp_path / "labels.csv"
+    rows = "2024-01-01,8,,2023-12-31T00:00Z\n2024-01-01,8,6,2024-01-02T00:00Z\n2024-01-01,8,,2024-01-09T00:00Z\n"
+    path.write_text(f"day,hour,rentals,received\n{rows}")
+    found = latest(read_labels(path, contract, TYPES), ["day", "hour"])
+    days = f"actual, day(received), day({identifier(FIRST_RECEIVED)})"
+    assert found.project(days).fetchall() == [(6, 2, 2)]

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.testing import CliRunner
+from nbformat.v4 import new_code_cell
 
 from daybook.cli import daybook
 from daybook.execution import secrets_of
@@ -92,3 +94,12 @@ def test_errors_of_parameters_and_sources_show_no_password(probe: Probe) -> None
     with pytest.raises(DaybookError) as error:
         open_source(URL.replace("postgresql", "nosuch"))
     assert "ann:***@db.example" in str(error.value) and "pass" not in str(error.value)
+
+
+def test_run_with_an_imported_enum_may_have_a_link(probe: Probe) -> None:
+    """Any address makes its parameters be looked through for passwords."""
+    name = probe("'https://example.com'", parameters="method: HTTPMethod = HTTPMethod.GET")
+    notebook = nbformat.read(path := Path(f"nbs/01_{name}.ipynb"), as_version=4)
+    notebook.cells.insert(0, new_code_cell("from http import HTTPMethod"))
+    nbformat.write(notebook, path)
+    assert run(name, {"method": "POST"}).status == "done"

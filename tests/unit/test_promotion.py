@@ -1,10 +1,15 @@
 """Promotion: who may become champion, for what reason, and what champion.json says then."""
 
-import pytest
+import math
+import shutil
+from pathlib import Path
 
-from daybook import example
+import pytest
+import small_models
+
+from daybook import example, models
 from daybook.backtest_report import judge
-from daybook.champion import read_champion
+from daybook.champion import promote, read_champion
 from daybook.decision import Decision
 from daybook.log import Log
 from daybook.metrics import Metrics
@@ -97,3 +102,24 @@ def test_candidate_tag_refuses(world: World) -> None:
         candidate_tag(CONTRACT, world.champion, champion)
     latest = example.save(example.sample(40))
     assert candidate_tag(CONTRACT, "latest", champion) == latest
+
+
+def test_promotion_survives_metrics_that_are_no_number(world: World) -> None:
+    """As the area under the curve of held-out rows of one class."""
+    [candidate] = world.candidates
+    metrics = {"mae": 3.0, "auc": math.nan, "mape": math.inf}
+    assert Promotion(candidate, "as a test", metrics).promote().metrics == {"mae": 3.0}
+    assert read_champion().metrics == {"mae": 3.0}
+
+
+def test_previous_champion_comes_from_the_store_of_models(demand: Path) -> None:
+    """On a machine that never had it, and only if it is the one that was champion."""
+    first, second = small_models.save(small_models.HOUR), small_models.save(small_models.HOUR_AND_TEMP)
+    promote(first, "the first", {})
+    promote(second, "better", {})
+    assert read_champion().previous_sha256 == models.sha256(first)
+    shutil.rmtree(models.get(first).path)
+    forged = read_champion().model_copy(update={"previous_sha256": "0" * 64})
+    with pytest.raises(DaybookError, match="its hash differs"):
+        candidate_tag(CONTRACT, "previous", forged)
+    assert candidate_tag(CONTRACT, "previous", read_champion()) == first and models.exists(first)

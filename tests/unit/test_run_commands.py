@@ -1,6 +1,7 @@
 """The commands that list, show and remove runs."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,3 +63,28 @@ def test_list_html_writes_the_overview(probe: Probe, capsys: pytest.CaptureFixtu
     assert main(["list", "--html", "--runs", "memory://nowhere/runs"]) == 0
     assert capsys.readouterr().out == "memory:///nowhere/runs/index.html\n"
     assert main(["list", "probe", "--html"]) == 2 and "only --runs goes with it" in capsys.readouterr().err
+
+
+def test_list_sorts_by_the_start_of_a_run_and_puts_nan_last(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    """A parameter may be called start, too."""
+    probe()
+    for number, mae in enumerate([2.0, math.nan, 1.0]):
+        run = replace(EXAMPLE, id=f"run-{number}", start=f"2024-01-0{number + 1}", parameters={"start": None})
+        open_runs().put(f"probe/run-{number}/run.json", replace(run, metrics={"mae": mae}).to_json())
+
+    def listed(sort: str) -> list[str]:
+        assert main(["list", f"--sort={sort}", "--json"]) == 0
+        return [run["id"][-1] for run in json.loads(capsys.readouterr().out)]
+
+    assert (listed("start"), listed("-start")) == (["0", "1", "2"], ["2", "1", "0"])
+    assert (listed("mae"), listed("-mae")) == (["2", "0", "1"], ["0", "2", "1"])
+
+
+def test_copied_run_is_a_run_of_its_own(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    probe()
+    for id, start in (("a", "2024-01-01"), ("b", "2024-01-02"), ("b-best", "2024-01-02")):
+        run = replace(EXAMPLE, id=id.removesuffix("-best"), start=start)
+        open_runs().put(f"{EXAMPLE.job}/{id}/run.json", run.to_json())
+    assert main(["show", "b-best"]) == 0 and "run        b-best" in capsys.readouterr().out
+    assert main(["clean", "--keep", "2"]) == 0
+    assert sorted(path.name for path in Path("runs", EXAMPLE.job).iterdir()) == ["b", "b-best"]

@@ -138,6 +138,14 @@ def test_sweep_with_trials_counts_grids_and_runs_too(probe: Probe, quick: list[T
     assert len(sweep("probe", {"number": "1,2,3"}, trials=9).runs) == 3, "the space has no more"
 
 
+def test_sweep_with_trials_tries_again_what_was_stopped_from_outside(probe: Probe, quick: list[Task]) -> None:
+    [first, *_] = sweep(probe(), {"number": "1,2,3"}, trials=3).runs
+    path = f"{first.path}/run.json"
+    for error, count in (("ValueError: no", 2), ("Stopped: by its caller", 3)):
+        open_runs().put(path, replace(first, status="failed", metrics={}, error=error).to_json())
+        assert [run.status for run in sweep("probe", {"number": "1,2,3"}, trials=3).runs].count("done") == count
+
+
 def test_sweep_with_several_metrics_puts_the_front_first(probe: Probe, quick: list[Task]) -> None:
     ended = sweep(probe(), {"number": "1..90"}, trials=12, minimize=["mae", "size"])
     on = front(ended.runs, ended.goals)

@@ -39,8 +39,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _gain(gain: float, needed: float) -> Condition:
-    "Whether a candidate saves enough."
+def _gain(difference: float, loss: float, needed: float) -> Condition:
+    "Whether a candidate saves enough of the champion's loss, which is a profit if it is below zero."
+    if not loss:
+        words = f"changes a loss of zero by {difference:+.4g}, has to lower it"
+        return Condition("gain", needed, None, difference < 0, words)
+    gain = -difference / abs(loss)
     found = f"saves {percent(gain)}" if gain >= 0 else f"adds {percent(-gain)}"
     needs = f"needs {percent(needed)}" if gain >= 0 else f"has to save {percent(needed)}"
     return Condition("gain", needed, gain, bool(gain >= needed), f"{found}, {needs}")
@@ -101,9 +105,8 @@ def compare_candidates(
     mean, low, high = float(difference.sum() / n.sum()), None, None
     if all(condition.is_met for condition in amounts):
         mean, low, high = bootstrap_ci(difference, n, level)
-    loss = days[champion].sum() / n.sum()
-    gain = float(-mean / loss) if loss > 0 else 0.0
-    return Comparison(best, mean, low, high, level, [*amounts, _gain(gain, min_gain), _interval(low, high, level)])
+    gain = _gain(mean, float(days[champion].sum() / n.sum()), min_gain)
+    return Comparison(best, mean, low, high, level, [*amounts, gain, _interval(low, high, level)])
 
 # %% ../../nbs/26_backtest.ipynb #ed753d31
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ def propose_retraining(
     starts = [start - timedelta(days=days) for days in (90, 180, 270)] if start else []
     words = [f"start={','.join(map(str, starts))}", f"end={start}"] if start else []
     if source := parameters.get("source"):
-        words.insert(0, f"source={source}")
+        is_split = start and set(str(source)) & {",", '"'}  # a sweep takes values between commas
+        quoted = str(source).replace('"', '""')
+        words.insert(0, f'source="{quoted}"' if is_split else f"source={source}")
     command = " ".join(
         ["daybook sweep train" if start else "daybook run train", *(f"-p {shlex.quote(word)}" for word in words)]
     )

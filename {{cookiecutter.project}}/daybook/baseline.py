@@ -79,9 +79,10 @@ class Comparison:
     margin: float  # by which they may differ by chance
 
     @property
-    def gain(self) -> float:
-        "The share of the baseline's loss that the model saves; below zero it adds to it."
-        return (self.baseline_loss - self.model_loss) / self.baseline_loss if self.baseline_loss else 0.0
+    def gain(self) -> float | None:
+        "The share of the baseline's loss that the model saves, below zero it adds to it; None if a loss is below zero."
+        has_share = self.baseline_loss > 0 and self.model_loss >= 0
+        return (self.baseline_loss - self.model_loss) / self.baseline_loss if has_share else None
 
     @property
     def is_better(self) -> bool:
@@ -95,13 +96,13 @@ class Comparison:
 
     def __str__(self) -> str:
         numbers = f"{self.metric} {self.model_loss:.3g} instead of {self.baseline_loss:.3g} ({self.baseline})"
+        share = "" if self.gain is None else f"{abs(100 * self.gain):.0f} %"
         if self.is_better:
-            return f"The model beats the naive baseline by {100 * self.gain:.0f} %: {numbers}."
+            return f"The model beats the naive baseline{share and f' by {share}'}: {numbers}."
         if self.is_worse:
-            by = f"{-100 * self.gain:.0f} % " if self.baseline_loss else ""
-            return f"The model does not beat the naive baseline, it is {by}worse: {numbers}."
-        if self.gain > 0:
-            chance = f"The gain of {100 * self.gain:.0f} % may be chance."
+            return f"The model does not beat the naive baseline, it is {share and f'{share} '}worse: {numbers}."
+        if self.model_loss < self.baseline_loss:
+            chance = f"The gain{share and f' of {share}'} may be chance."
             return f"The model is not clearly better than the naive baseline: {numbers}. {chance}"
         return f"The model is no better than the naive baseline: {numbers}."
 

@@ -4,30 +4,30 @@
 
 # %% auto #0
 __all__ = ['MAX_FILES', 'MAX_BYTES', 'Champion', 'champion_file', 'read_champion', 'model_store', 'archive_name', 'store_model',
-           'unpack', 'tag_of', 'check_unpacked', 'fetch_model', 'user_name', 'promote', 'served']
+           'unpack', 'tag_of', 'check_unpacked', 'fetch_model', 'promote', 'served']
 
 # %% ../../nbs/08_champion.ipynb #0c36e7ba
 import contextlib
-import getpass
 import os
 import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from . import models
 from .files import Folder, make_folder, reachable, write_atomically
 from .models import ModelNotFound
-from .project import DaybookError, project_root
+from .project import DaybookError, project_root, user_name
 from .replay import one_line
+from .values import without_nan
 
 # %% ../../nbs/08_champion.ipynb #68285b5f
 class Champion(BaseModel, extra="forbid"):
@@ -35,12 +35,15 @@ class Champion(BaseModel, extra="forbid"):
 
     model: str | None  # name:version; null before the first promotion
     sha256: str | None = None  # of the model's files
-    metrics: dict[str, float] = Field(validation_alias=AliasChoices("metrics", "figures"))  # when it was promoted
+    metrics: Annotated[dict[str, float], BeforeValidator(without_nan)] = Field(
+        validation_alias=AliasChoices("metrics", "figures")
+    )  # when it was promoted
     reason: str  # why it was promoted
     decision: str | None = None  # the run that decided it
     promoted_by: str | None = Field(None, validation_alias=AliasChoices("promoted_by", "who"))
     promoted_at: datetime | None = Field(None, validation_alias=AliasChoices("promoted_at", "when"))  # UTC
     previous: str | None = None  # the champion before
+    previous_sha256: str | None = None  # of its files
 
 # %% ../../nbs/08_champion.ipynb #d550184e
 def champion_file() -> Path:
@@ -187,16 +190,6 @@ def fetch_model(
         check_unpacked(folder, tag, sha256, url)
         models.import_model(folder)
 
-# %% ../../nbs/08_champion.ipynb #ad707bc4
-def user_name() -> str:
-    "Git's user, or the system's."
-    command = ["git", "config", "user.name"]
-    try:
-        output = subprocess.run(command, cwd=project_root(), capture_output=True, text=True).stdout
-        return output.strip() or getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
-
 # %% ../../nbs/08_champion.ipynb #bd691664
 def _replace_champion(champion: Champion, seen: Champion) -> None:
     "Write champion.json, unless it says by now something else than was seen; then it raises `DaybookError`."
@@ -233,6 +226,7 @@ def promote(
         promoted_by=user_name(),
         promoted_at=datetime.now(UTC).replace(microsecond=0),
         previous=previous,
+        previous_sha256=seen.sha256,
     )
     _replace_champion(champion, seen)
     return champion

@@ -90,10 +90,18 @@ def check_degradation(
 BASELINE = "baseline"
 
 
+def _without_ratio(metric: str, champion: float, baseline: float, name: str, low: float, high: float) -> Check:
+    "The check where a loss is zero or below, so that there is no ratio; the bounds are those of the difference."
+    answer = "better than" if high < 0 else "worse than" if low > 0 else "not clearly better than"
+    numbers = f"{metric} is {champion:.4g} instead of {baseline:.4g} (difference {low:+.4g} to {high:+.4g})"
+    words = f"the champion is {answer} the {name}: {numbers}"
+    return Check(BASELINE, None, None, None, None, None, bool(high >= 0), words)
+
+
 def _beside(metric: str, champion: float, baseline: float, name: str, low: float, high: float) -> str:
     "What a champion is beside a baseline, in words; the bounds are those of the ratio."
     numbers = f"{metric} is {champion:.4g} instead of {baseline:.4g} ({low:.3f} to {high:.3f} times it)"
-    ratio = champion / baseline if baseline > 0 else float("nan")
+    ratio = champion / baseline
     if high < 1:
         answer = f"{percent(1 - ratio)} better than"
     elif low > 1:
@@ -118,12 +126,13 @@ def check_baseline(
     best = min(baselines, key=lambda name: days[name].sum())
     drawn, n = resample(days[[champion, best, "n"]].to_numpy(dtype=float)), days["n"].sum()
     mine, its = days[champion].sum() / n, days[best].sum() / n
-    _, worst = bounds((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], len(days))
+    difference = bounds((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], len(days))
+    if its <= 0 or mine < 0:
+        return _without_ratio(metric, mine, its, baselines[best], *difference)
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = bounds(np.nan_to_num(drawn[:, 0] / drawn[:, 1], nan=1.0, posinf=np.inf), len(days))
-    ratio = mine / its if its > 0 else float("inf")
     words = _beside(metric, mine, its, baselines[best], low, high)
-    return Check(BASELINE, *_finite(ratio, low, high), None, 1.0, bool(worst >= 0), words)
+    return Check(BASELINE, *_finite(mine / its, low, high), None, 1.0, bool(difference[1] >= 0), words)
 
 # %% ../../nbs/26_checks.ipynb #ba60cc47
 ALLOWED, LEAST_EVENTS = 1.25, 10

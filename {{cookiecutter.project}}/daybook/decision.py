@@ -21,6 +21,7 @@ from .contract import Contract
 from .files import Folder
 from .log import Log
 from .outcomes import evaluation_window, outcomes, rows_sha
+from .passwords import is_masked
 from .project import DaybookError
 from .runs import all_runs
 
@@ -143,6 +144,11 @@ def _check_verdict(decision: Decision, tag: str, served: str, now: datetime, day
 def _current_rows(contract: Contract, decision: Decision) -> str:
     "A hash of the rows that the decision would rest on now."
     inputs = decision.inputs
+    for url in filter(is_masked, (inputs.labels, inputs.folder, inputs.store)):
+        raise DaybookError(
+            f"the backtest {decision.run} has read {url}, and its password is kept nowhere: run it again with a URL"
+            " that has none, or promote with -p force=true -p reason='...'"
+        )
     log = Log(contract, inputs.folder, inputs.store)
     contracts = {tag: models.contract_of(tag) for tag in inputs.models}
     found = outcomes(log, contracts, inputs.as_of, inputs.labels)

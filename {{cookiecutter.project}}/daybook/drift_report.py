@@ -151,7 +151,7 @@ def sentence(self: Drift) -> str:
         rows = f"{self.rows:,} rows in the window and {self.reference_rows:,} in the reference"
         return f"{rows} are too few to tell a change from chance."
     if not self.is_same_season:
-        return f"No value is missing or new; distributions cannot be judged by {self.against}."
+        return f"No more values are missing or new than usual; distributions cannot be judged by {self.against}."
     return f"Nothing has moved among {len(self.changes)} columns, compared with {self.against}."
 
 # %% ../../nbs/22_drift_report.ipynb #dde35258

@@ -26,8 +26,7 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 from .files import Folder
-from .notebooks import Task, parameters_cell
-from .parameters import model_of
+from .notebooks import Task, parameters_of
 from .passwords import passwords
 from .project import project_root
 from .runs import Run, recorded
@@ -97,7 +96,7 @@ def secrets_of(task: Task) -> list[str]:
     "The texts to redact, the longest first."
     values: dict[str, Any] = {}
     if any(word in task.notebook for word in (b"SecretStr", b"://", b"environ")):
-        fields = model_of(parameters_cell(task.notebook)).model_fields.items()
+        fields = parameters_of(task.notebook).model_fields.items()
         values = {name: field.default for name, field in fields}
     defaults = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
     names = ("DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")

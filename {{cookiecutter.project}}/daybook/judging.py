@@ -22,6 +22,7 @@ from .metrics import Metrics
 from .months import all_metrics, by_day, daily_losses, months
 from .naive import Baselines, naive_baselines
 from .outcomes import EvaluationWindow, Outcomes, evaluation_window, outcomes, rows_sha
+from .passwords import masked
 from .predictions import class_names
 from .project import DaybookError
 from .reference import learned
@@ -117,8 +118,9 @@ def _store(log: Log) -> str | None:
 def _inputs(log: Log, found: Outcomes, window: EvaluationWindow, tags: Sequence[str], labels: str | None) -> Inputs:
     "All that the decision rests on."
     hashes = {tag: models.sha256(tag) for tag in tags}
-    where = {"folder": None if log.is_own else str(log.folder), "store": _store(log)}
-    return Inputs(as_of=found.as_of, labels=labels, **where, rows=rows_sha(window), models=hashes, code=code_sha256())
+    where = {"labels": labels, "folder": None if log.is_own else str(log.folder), "store": _store(log)}
+    where = {name: value and masked(value) for name, value in where.items()}
+    return Inputs(as_of=found.as_of, **where, rows=rows_sha(window), models=hashes, code=code_sha256())
 
 # %% ../../nbs/28_judging.ipynb #eed3e259
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def _keyed(table: Relation, contract: Contract, types: Mapping[str, str]) -> Rel
     cells.append(f"CAST({identifier(contract.target)} AS {actual}) AS actual")
     received = identifier(" received") if " received" in table.columns else "NULL"
     cells.append(f"CAST({received} AS TIMESTAMPTZ) AS received")
-    return table.project(", ".join(cells)).filter(" AND ".join(f"{column} IS NOT NULL" for column in columns.values()))
+    needed = [*columns.values(), "actual"]
+    return table.project(", ".join(cells)).filter(" AND ".join(f"{column} IS NOT NULL" for column in needed))
 
 # %% ../../nbs/15_labels.ipynb #de72e1dd
 def _require_once(rows: Relation, key: Mapping[str, str]) -> None:

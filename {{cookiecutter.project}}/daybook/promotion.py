@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from . import models
-from .champion import Champion, promote, read_champion
+from .champion import Champion, fetch_model, promote, read_champion
 from .contract import Contract
 from .decision import Decision, check_decision
 from .project import DaybookError
@@ -27,7 +27,10 @@ def candidate_tag(
     if candidate == "previous" and not champion.previous:
         raise DaybookError("there was no champion before this one: name a model as candidate=<tag>")
     names = {"latest": f"{contract.name}:latest", "previous": champion.previous}
-    tag = str(models.get(names.get(candidate, candidate)).tag)
+    named = names.get(candidate, candidate)
+    if named == champion.previous and not models.exists(named):
+        fetch_model(named, champion.previous_sha256)
+    tag = str(models.get(named).tag)
     if tag == champion.model:
         raise DaybookError(f"{tag} is the champion already")
     return tag

@@ -21,7 +21,9 @@ from .runs import Run, all_runs, find_run, open_runs
 
 # %% ../../nbs/44_run_commands.ipynb #4f925371
 def _sort_value(run: Run, key: str) -> Any:
-    "The value to sort a run by: a metric, a parameter, or another entry of `run.json`."
+    "The value to sort a run by: its start, how long it took, a metric, a parameter, or another entry of `run.json`."
+    if key in ("start", "seconds"):
+        return getattr(run, key)
     return run.metrics.get(key, run.parameters.get(key, getattr(run, key, None)))
 
 # %% ../../nbs/44_run_commands.ipynb #1fa5d3c7
@@ -36,8 +38,10 @@ def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], 
     if not sort:
         return runs
     key = sort.removeprefix("-")
-    runs = [run for run in runs if _sort_value(run, key) is not None]
-    return sorted(runs, key=lambda run: _sort_value(run, key), reverse=sort.startswith("-"))
+    values = {run.path: _sort_value(run, key) for run in runs}
+    known = [run for run in runs if values[run.path] is not None and values[run.path] == values[run.path]]
+    ordered = sorted(known, key=lambda run: values[run.path], reverse=sort.startswith("-"))
+    return [*ordered, *(run for run in runs if values[run.path] != values[run.path])]  # NaN
 
 # %% ../../nbs/44_run_commands.ipynb #b98c2e9e
 def _print_runs(runs: Sequence[Run]) -> None:

@@ -218,7 +218,8 @@ def all_runs(
     paths = (path for path in folder.list(job) if path.count("/") == 2 and path.endswith("/run.json"))
     for path, content in folder.read_all(paths).items():
         try:
-            runs.append(Run.from_json(content))
+            where, id, _ = path.split("/")  # a run can be moved and copied
+            runs.append(replace(Run.from_json(content), job=where, id=id))
         except (ValueError, TypeError):
             print(f"{folder.url(path)} cannot be read: left out", file=sys.stderr)
     return sorted(runs, key=lambda run: run.start, reverse=True)

@@ -57,7 +57,7 @@ def _range(parameters: type[BaseModel], name: str, text: str) -> Range | None:
     if not parts:
         return None
     low, high = (_value(parameters, name, end) for end in parts.groups()[:2])
-    if not isinstance(low, (int, float, date)):
+    if not isinstance(low, (int, float, date)) or type(low) is not type(high):
         return None
     is_log = bool(parts[3])
     if not low < high or (is_log and (isinstance(low, date) or low <= 0)):
