@@ -87,3 +87,24 @@ def test_coalescer_goes_on_without_callers_that_are_gone(in_thread: bool) -> Non
         return await asyncio.wait_for(coalescer([4]), 5)
 
     assert asyncio.run(main()) == [0.25]
+
+
+class Panic(BaseException):
+    """As the libraries that are written in Rust raise it."""
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+@pytest.mark.parametrize("error", [StopIteration, Panic, asyncio.CancelledError])
+def test_coalescer_answers_on_after_any_failure(error: type[BaseException], in_thread: bool) -> None:
+    def fails(rows: list[int]) -> list[int]:
+        if 0 in rows:
+            raise error("no match")
+        return rows
+
+    async def calls() -> list[Any]:
+        coalescer = Coalescer(fails, in_thread=in_thread)
+        first = asyncio.wait_for(coalescer([0]), 5)
+        return await asyncio.gather(first, asyncio.wait_for(coalescer([2]), 5), return_exceptions=True)
+
+    failed, good = asyncio.run(calls())
+    assert (type(failed), good) == (RuntimeError, [2]) and error.__name__ in str(failed)

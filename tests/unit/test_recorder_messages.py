@@ -134,7 +134,7 @@ def logs_one_line(
         assert b"".join(message.get("body", b"") for message in sent) == answer
 
 
-def test_recorder_logs_any_request_as_one_line_that_can_be_compacted(tmp_path: Path) -> None:
+def test_recorder_logs_any_request_as_one_line(tmp_path: Path) -> None:
     recorder = Recorder(None, folder=lambda: tmp_path, answered_by=lambda: ("fuzz:1", None), max_body=2000)
     logs_one_line(recorder)
     recorder.segments.close()

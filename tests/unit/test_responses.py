@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import date, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -118,3 +119,32 @@ def test_response_says_once_what_is_wrong_in_all_rows(row: dict[str, Any], error
 def test_response_to_what_is_no_json_says_so() -> None:
     endpoint = Endpoint(create_model("Input", rows=(list[int], ...)), lambda: pytest.fail("it was called"))
     assert "invalid JSON: " in json.loads(asyncio.run(endpoint.respond(b'{"rows": ['))[1])["error"]
+
+
+@pytest.mark.parametrize("digits", ["20240704", "2024", "1720112400", "-1.5"])
+def test_digits_are_no_date(digits: str) -> None:
+    """Pydantic takes them for seconds since 1970."""
+    kinds = {"day": (date, ...), "at time": (datetime | None, None), "note": (str, "")}
+    endpoint = Endpoint(create_model("Input", rows=(list[create_model("Row", **kinds)], ...)), lambda: taken)
+
+    async def taken(rows: list[BaseModel]) -> BaseModel:
+        return create_model("Output", days=(list[date], ...))(days=[row.day for row in rows])
+
+    def respond(**row: str) -> tuple[int, bytes]:
+        return asyncio.run(endpoint.respond(json.dumps({"rows": [row]}, indent=1).encode()))
+
+    assert respond(day="2024-07-04", note=digits)[0] == 200
+    assert respond(day=digits)[0] == 400
+    status, body = respond(**{"day": "2024-07-04", "at time": digits})
+    assert (status, json.loads(body)["error"]) == (400, "at time: a date or time is written as 2024-12-31T23:59:00Z")
+
+
+def test_body_of_very_many_faults_is_refused_by_its_beginning() -> None:
+    """A list of all would take seconds, and a gigabyte."""
+    row = create_model("Row", __config__=ConfigDict(extra="forbid"), hour=(int, ...))
+    endpoint = Endpoint(create_model("Input", rows=(list[row], ...)), lambda: pytest.fail("it was called"))
+    for rows in ([{"hour": 1, "more": 2}] * 10_001, [{"hour": 1} | {f"more{n}": 2 for n in range(10_001)}]):
+        status, body = asyncio.run(endpoint.respond(json.dumps({"rows": rows}).encode()))
+        error = json.loads(body)
+        assert status == 400 and "10,001 faults, of which its beginning shows these" in error["error"]
+        assert error["error"].startswith("more") and len(error["detail"]) <= 100

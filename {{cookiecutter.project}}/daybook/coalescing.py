@@ -16,16 +16,27 @@ from typing import Any
 Rows = Sequence[Any]
 
 
+def _failure(error: BaseException) -> Exception:
+    "An exception itself; a new one for what would end more than its request, as `StopIteration` does in a coroutine."
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    failure = RuntimeError(f"{type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
+
+
 def outcomes(function: Callable[[Rows], Rows], requests: Sequence[Rows]) -> list[Any]:
-    "The results of each request's rows, or the exception that they raise."
+    "The results of each request's rows, or what they raise, as an exception that a future can hold."
     rows = [row for request in requests for row in request]
     try:
         results = function(rows)
         if len(results) != len(rows):
             raise ValueError(f"{len(results)} results for {len(rows)} rows")
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of a library in Rust a panic, for instance
         if len(requests) == 1:
-            return [error]
+            return [_failure(error)]
         middle = len(requests) // 2
         return outcomes(function, requests[:middle]) + outcomes(function, requests[middle:])
     ends = accumulate(map(len, requests))

@@ -18,7 +18,8 @@ from .project import DaybookError
 
 # %% ../../nbs/10_redaction.ipynb #ef526c13
 def hash_value(value: Any, key: bytes) -> str:  # 32 hexadecimal digits
-    "What stands for a value in the log."
+    "What stands for a value in the log; 1.0 and 1 are one value, as JSON has them."
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     return hmac.digest(key, str(value).encode("utf-8", "backslashreplace"), "sha256").hex()[:32]
 
 # %% ../../nbs/10_redaction.ipynb #b80a850c
@@ -39,7 +40,7 @@ def redact(value: Any, rules: Mapping[str, str], key: bytes, name: str | None = 
     rule = rules.get(name)
     if rule == "hash":
         return hash_value(value, key)
-    if rule == "keep" or name in HARMLESS:
+    if (rule == "keep" or name in HARMLESS) and not isinstance(value, dict | list):
         return value
     return redact_object(value, rules, key) if isinstance(value, dict) else None
 
@@ -56,8 +57,9 @@ def redact_object(value: Mapping[str, Any], rules: Mapping[str, str], key: bytes
 # %% ../../nbs/10_redaction.ipynb #56fd5810
 def redact_error(response: Mapping[str, Any], rules: Mapping[str, str]) -> dict[str, Any]:
     "What the log may keep of an error's response: no text that could quote the request."
-    result = {key: response[key] for key in ("error", "request_id") if key in response}
     details = response.get("detail")
+    kept = ("request_id",) if isinstance(details, list) else ("error", "request_id")
+    result = {key: response[key] for key in kept if key in response}
     if isinstance(details, list):
         names = [*rules, *ENVELOPE, *HARMLESS]
         result["detail"] = [

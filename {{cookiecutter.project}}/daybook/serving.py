@@ -177,7 +177,9 @@ def start_worker(settings: ServiceSettings, app: Starlette) -> None:
         bound_connections(app, connections_of(settings))
 
 # %% ../../nbs/13_serving.ipynb #65f85342
-def doors(served: Served, settings: ServiceSettings, keys: Keys, redaction: Redaction) -> list[Middleware]:
+def doors(
+    service: Any, served: Served, settings: ServiceSettings, keys: Keys, redaction: Redaction
+) -> list[Middleware]:
     "The recorder and the gate."
     recorder = Middleware(
         Recorder,
@@ -186,7 +188,7 @@ def doors(served: Served, settings: ServiceSettings, keys: Keys, redaction: Reda
         redaction=redaction,
         device=lambda: served.device,
         settings=RecorderSettings.read(),
-        always=["/actuals"],
+        always=[path for path, method in bento.methods_of(service).items() if method.route == "/actuals"],
         max_body=settings.max_body,
     )
     gate = Middleware(
@@ -210,7 +212,7 @@ def install(service: Any, served: Served) -> None:
         if bento.is_command("serve"):
             check(served, keys, redaction)
     bento.print_no_refusals()
-    put_before(service, doors(served, settings, keys, redaction), started=partial(start_worker, settings))
+    put_before(service, doors(service, served, settings, keys, redaction), started=partial(start_worker, settings))
     docs = partial(docs_page, service, served, bool(keys))
     bento.mount(service, "/", Starlette(routes=[Route("/", home_page), Route("/docs.json", docs)]))
     bento.mount(service, "/docs", RedirectResponse("/"))
