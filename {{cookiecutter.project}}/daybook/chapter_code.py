@@ -111,7 +111,8 @@ def _read(proposal: Proposal, arguments: str) -> dict[str, str]:
     label = proposal.label.column if proposal.label else None
     if label is None or not label.n_missing:
         return {"names": "read", "lines": f"return read(contract, {arguments})"}
-    cell, gaps = proposal.profile.cell(label.name), ", ".join(map(literal, ["", *label.form.gaps]))
+    missing = ["", *(["nan"] if label.database in ("FLOAT", "DOUBLE") else []), *label.form.gaps]
+    cell, gaps = proposal.profile.cell(label.name), ", ".join(map(literal, missing))
     test = quoted(f"CAST({cell} AS VARCHAR) NOT IN ({gaps})")
     lines = [f"table = open_source({arguments}).relation", f"rows = table.filter({test})  # those that have a target"]
     return {"names": "open_source, read", "lines": "\n    ".join([*lines, "return read(contract, rows.df())"])}

@@ -13,7 +13,7 @@ from datetime import date, datetime
 
 import duckdb
 
-from .conversion import conversion
+from .conversion import conversion, typed_conversion
 from .recognition import DATE_FORMATS, GAPS, TIME_FORMATS, text_gaps
 from .sql import literal
 
@@ -38,6 +38,8 @@ def database_type(
     kinds = {"BOOLEAN": bool, "DATE": date, "FLOAT": float, "DOUBLE": float, "VARCHAR": str, "UUID": str}
     kinds |= dict.fromkeys(("UBIGINT", "HUGEINT", "UHUGEINT"), str)  # which may exceed 64 bits
     base = re.split(r"[( ]", name.upper())[0]
+    if whole := re.fullmatch(r"DECIMAL\((\d+),0\)", name.upper()):
+        return int if int(whole[1]) <= 18 else str
     if name.endswith("]") or base in ("STRUCT", "MAP", "LIST", "UNION"):
         return None
     if base in kinds:
@@ -81,14 +83,28 @@ def _digits(
     "Whether a column's numbers are codes, whether some are written with a point, and whether all are days as 20240131."
     known = ", ".join(map(literal, sorted({*GAPS, *(text.strip().lower() for text in left)})))
     codes = r"regexp_full_match(text, '0\d+|[1-9]\d{15,}')"
+    months = r"bool_and(regexp_full_match(text, '(0[1-9]|1[0-2])[.](19|20)\d\d'))"
     row = duckdb.sql(
-        rf"SELECT bool_or({codes}) AND bool_and(regexp_full_match(text, '\d+')), bool_or(text ~ '.*[.,eE].*'),"
+        rf"SELECT (bool_or({codes}) AND bool_and(regexp_full_match(text, '\d+'))) OR {months},"
+        rf" bool_or(text ~ '.*[.,eE].*'),"
         rf" bool_and(regexp_full_match(text, '(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d')) AND count(*) > 2"
         f" FROM {values} WHERE lower(trim(text)) NOT IN ({known})"
     ).fetchall()[0]
     return tuple(bool(each) for each in row)
 
 # %% ../../nbs/50_column_types.ipynb #f0c3f98e
+def _last_year(values: str, form: Form) -> int:
+    "The year of the last date of a column."
+    converted = conversion("value", form.type, True, form.format)
+    return duckdb.sql(f"SELECT coalesce(year(max({converted})), 0) FROM {values}").fetchall()[0][0]
+
+
+def _differ(values: str, one: Form, other: Form) -> bool:
+    "Whether two formats read a value as different dates."
+    left, right = (conversion("value", form.type, True, form.format) for form in (one, other))
+    return bool(duckdb.sql(f"SELECT 1 FROM {values} WHERE {left} <> {right} LIMIT 1").fetchall())
+
+
 def _with_format(values: str, decimal: str) -> Form | None:
     "A column of dates that are not ISO; None if it is none."
     first = duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC, text LIMIT 20").fetchall()
@@ -102,22 +118,29 @@ def _with_format(values: str, decimal: str) -> Form | None:
             is_alike = year in format and (":" in texts[0]) == (kind is datetime)
             left = _left_over(values, kind, format, decimal) if is_alike else None
             forms += [] if left is None else [Form(kind, format, doubtful=tuple(left))]
-    forms.sort(key=lambda form: len(form.doubtful))
-    equal = [form for form in forms if len(form.doubtful) == len(forms[0].doubtful)]
-    return replace(equal[0], other_format=equal[1].format if len(equal) > 1 else None) if equal else None
+    years = {form: _last_year(values, form) if year == "%y" else 0 for form in forms}
+    rank = {form: (len(form.doubtful), years[form] > date.today().year + 1) for form in forms}
+    forms.sort(key=rank.__getitem__)
+    if not forms or years[forms[0]] > date.today().year + 20:  # 01.02.40 is a birth in 1940
+        return None
+    others = [form for form in forms[1:] if rank[form] == rank[forms[0]] and _differ(values, forms[0], form)]
+    return replace(forms[0], other_format=others[0].format if others else None)
 
 # %% ../../nbs/50_column_types.ipynb #9ac645ce
 def _is_yes_or_no(values: str) -> bool:
-    "Whether a column has one text for yes and one for no."
-    yes = conversion("value", bool, True)
-    row = duckdb.sql(f"SELECT bool_or({yes}), bool_and({yes}), count(DISTINCT lower(text)) FROM {values}").fetchall()[0]
-    return row == (True, False, 2)
+    "Whether a column has one text for yes and one for no, gaps apart."
+    yes, known = conversion("value", bool, True), ", ".join(map(literal, sorted(GAPS)))
+    query = f"SELECT bool_or({yes}), bool_and({yes}), count(DISTINCT lower(trim(text))), count({yes}) = count(*)"
+    row = duckdb.sql(f"{query} FROM {values} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
+    return row == (True, False, 2, True)
 
 # %% ../../nbs/50_column_types.ipynb #21196f0a
 def _say_something(values: str, texts: Sequence[str]) -> bool:
     "Whether texts among numbers are values themselves, as 3+ and <0.5 are, and do not stand for a missing one."
     if not texts:
         return False
+    if any(re.fullmatch(r"\d+(\.\d*)?", re.sub(r"[,'’()<>%€$£\s−-]", "", text)) for text in texts):
+        return True  # a number in another spelling, such as 1,133.63 or (10.65)
     these = f"FILTER (text IN ({', '.join(map(literal, texts))})"
     query = f"SELECT sum(n) {these} AND regexp_matches(text, '[0-9]')), sum(n) {these}), sum(n) FROM {values}"
     with_digits, left, count = duckdb.sql(query).fetchall()[0]
@@ -130,7 +153,8 @@ def _may_be_thousands(values: str) -> bool:
     pointed, plain = (rf"regexp_full_match(trim(text), '-?{form}')" for form in (r"[1-9]\d{0,2}(\.\d{3})+", r"\d{1,3}"))
     query = f"SELECT count(*) FILTER ({pointed}), count(*) FILTER ({plain}), count(*) FROM {values}"
     with_points, without, count = duckdb.sql(f"{query} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
-    return with_points + without == count and with_points >= 5 and 20 * without >= count
+    are_some = 20 * without >= count or (without and with_points >= 50)
+    return with_points + without == count and with_points >= 5 and bool(are_some)
 
 # %% ../../nbs/50_column_types.ipynb #69bf01da
 def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> Form:
@@ -150,6 +174,7 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
 
 # %% ../../nbs/50_column_types.ipynb #6bdf1d0f
 _WIDER = {int: float, date: datetime}
+_SIGNED = re.compile(r"[(+−-]?\s?[€$£]?\s?(\d{1,3}([.,'’\s]\d{3})+|\d+)([.,]\d+)?\s?[%€$£)−-]?")  # as $1,003.22
 
 
 def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -> Form:
@@ -170,6 +195,17 @@ def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -
     return found if found and 4 * len(found.doubtful) <= count else Form(str)
 
 # %% ../../nbs/50_column_types.ipynb #4402df20
+def _first_texts(values: str) -> list[str]:
+    "The first texts of a column."
+    return [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY text LIMIT 3").fetchall()]
+
+
+def _no_days(values: str, database: str) -> int:
+    "How many integers of a column are no days as 20240131."
+    day = typed_conversion("value", database, date, "%Y%m%d")
+    return duckdb.sql(f"SELECT count(*) FROM {values} WHERE {day} IS NULL").fetchall()[0][0]
+
+
 def form_of(
     values: str,  # the table of a column's different values: value, text, n
     database: str = "VARCHAR",  # the column's type in DuckDB
@@ -179,9 +215,13 @@ def form_of(
 ) -> Form:
     "How a column is read: its type, its format, and the texts that stand for a missing value."
     kind = database_type(database)
+    if kind is int and format:
+        return Form(datetime if "%H" in format or "%I" in format else date, format)
     if kind is not str:
-        if kind is int and duckdb.sql(f"SELECT list(text ORDER BY text) FROM {values}").fetchall()[0][0] == ["0", "1"]:
+        if kind in (int, float) and _first_texts(values) in (["0", "1"], ["0.0", "1.0"]):
             return Form(bool)
+        if kind is int and _digits(values)[2] and not _no_days(values, database):
+            return Form(date, "%Y%m%d")
         if kind is not float:
             return Form(kind)
         is_infinite = "isinf(value)" if database in ("FLOAT", "DOUBLE") else "false"  # a DECIMAL never is
@@ -195,9 +235,13 @@ def form_of(
         words = [text for text in _left_over(values, kind, format, decimal) or () if not re.search(r"\d", text)]
         return Form(kind, format, gaps=(*gaps, *words), doubtful=tuple(words))
     if _is_yes_or_no(values):
-        return Form(bool)
+        return Form(bool, gaps=tuple(gaps))
     form = _text_form(values, decimal, has_gaps, gaps)
     if form.type is str:
         rows = duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC LIMIT 5000").fetchall()
-        return replace(form, gaps=tuple(text_gaps([text for (text,) in rows])))
+        texts = [text for (text,) in rows]
+        others = [text for text in texts if text.strip().casefold() not in GAPS][:40]
+        signed = [text for text in others if _SIGNED.fullmatch(text.strip()) and not text.strip().isdigit()]
+        unlike = form.unlike or (tuple(signed[:1]) if 2 * len(signed) > len(others) else ())
+        return replace(form, gaps=tuple(text_gaps(texts)), unlike=unlike)
     return replace(form, gaps=(*gaps, *form.doubtful))

@@ -58,6 +58,19 @@ def _is_encoded(path: Path, encoding: str) -> bool:
     return True
 
 # %% ../../nbs/05_csv_files.ipynb #dc486bb9
+def _require_no_utf8(path: Path) -> None:
+    "Raise `DaybookError` for a file that is UTF-8 but for a few bytes: another encoding would spoil every umlaut."
+    with open_bytes(path) as file:
+        content = file.read(2**24)
+    text = content.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if len(re.findall(r"[^\x00-\x7f\ufffd]", text)) > 5 * broken:
+        line = text[: text.index("\ufffd")].count("\n") + 1
+        raise DaybookError(
+            f"{path.name}: line {line} has a byte that is not UTF-8, as the rest is: mend it, and save it"
+        )
+
+
 def encoding_of(path: Path) -> str:
     "The encoding of a text file."
     with open_bytes(path) as file:
@@ -69,7 +82,10 @@ def encoding_of(path: Path) -> str:
         return "utf-16-le"
     if start[::2].count(0) > len(start) // 4:
         return "utf-16-be"
-    return next((encoding for encoding in ("utf-8", "cp1252") if _is_encoded(path, encoding)), "latin-1")
+    if _is_encoded(path, "utf-8"):
+        return "utf-8"
+    _require_no_utf8(path)
+    return "cp1252" if _is_encoded(path, "cp1252") else "latin-1"
 
 # %% ../../nbs/05_csv_files.ipynb #c6ae5614
 def as_utf8(

@@ -17,7 +17,7 @@ import duckdb
 from fastcore.basics import patch
 
 from .column_types import Form, database_type, form_of
-from .conversion import typed_conversion, without_missing
+from .conversion import check_format, typed_conversion, without_missing
 from .project import DaybookError
 from .recognition import is_filler, is_filler_day, personal_by_name, personal_by_values
 from .sources import Source
@@ -89,7 +89,8 @@ def _range_without(values: str, texts: list[str]) -> tuple[Any, Any]:
 def _fillers(values: str, form: Form) -> list[str]:
     "Numbers or times of a column that stand for a missing value, as they are written."
     if form.type in (int, float):
-        where, test = r"regexp_full_match(text, '-?9{2,}([.,](0+|9+))?')", is_filler
+        many = r"(n > 1 AND regexp_full_match(text, '9{2,}([.,]0+)?'))"  # one 999 is a number
+        where, test = rf"regexp_full_match(text, '-9{{2,}}([.,](0+|9+))?') OR {many}", is_filler
     elif form.type in (date, datetime):
         where, test = "year(converted) IN (1, 1899, 1900, 1901, 1970, 2099) OR year(converted) >= 2999", is_filler_day
     else:
@@ -150,11 +151,12 @@ def _column(
     if form.type is None:
         return Column(name, form, database, rows, rows - n, 0, 0)
     _convert_values(values, form, database, decimal)
-    gaps = (*form.gaps, *(text for text in _fillers(values, form) if text not in form.gaps))
-    form = replace(form, gaps=gaps)
-    gone = ", ".join(map(literal, gaps)) or "NULL"
+    fillers = [text for text in _fillers(values, form) if text not in form.gaps]
+    asked = [text for text in fillers if form.type in (int, float) and text[0] == "9"]  # it may be a number
+    form = replace(form, gaps=(*form.gaps, *fillers), doubtful=(*form.doubtful, *asked))
+    gone = ", ".join(map(literal, form.gaps)) or "NULL"
     n_gaps = duckdb.sql(f"SELECT coalesce(sum(n), 0) FROM {values} WHERE text IN ({gone})").fetchall()[0][0]
-    if gaps:
+    if form.gaps:
         duckdb.execute(f"DELETE FROM {values} WHERE text IN ({gone})")
     different = "text" if form.type is str else "converted"  # 0 and 0.0 are one number
     counts = f"count(DISTINCT {different}), coalesce(max(length(text)), 0)"
@@ -168,14 +170,6 @@ def _column(
         facts["personal"] = personal_by_name(name) if form.type is date else None
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)
-
-# %% ../../nbs/50_profile.ipynb #0833259f
-def _check_format(column: str, format: str) -> None:
-    "Raise `DaybookError` for what is no format of dates."
-    try:
-        duckdb.sql(f"SELECT try_strptime('', {literal(format)})").fetchall()
-    except duckdb.Error:
-        raise DaybookError(f"{column}={format}: {format} is no format of dates; one is %d.%m.%Y") from None
 
 # %% ../../nbs/50_profile.ipynb #031ccb46
 class Profile:
@@ -199,7 +193,7 @@ class Profile:
             raise DaybookError(f"{self.name} has no rows: a contract is proposed from what rows hold")
         known = formats or {}
         for name, format in known.items():
-            _check_format(name, format)
+            check_format(name, format)
         self.columns: dict[str, Column] = {
             name: _column(self.table, name, its, database, self.rows, self.decimal, known.get(name))
             for name, its, database in zip(names, own, types, strict=True)
@@ -237,6 +231,8 @@ def sql(
 def _check_fits(self: Profile, column: str) -> None:
     "Raise `DaybookError` if the format that its owner said does not fit all dates of a column."
     cell, format = self._without_gaps(column), self.columns[column].form.format
+    if not format and self.columns[column].type not in (date, datetime, None):
+        raise DaybookError(f"{column}: a format is for dates, and it holds {self.columns[column].type.__name__} values")
     if not format:
         return
     query = f"SELECT rowid, {cell} FROM {self.table} WHERE {cell} IS NOT NULL AND {self.sql(column)} IS NULL"

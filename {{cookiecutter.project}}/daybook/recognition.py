@@ -80,8 +80,8 @@ def is_filler_day(value: date, low: date, high: date) -> bool:
     return (value.year, value.month, value.day) in starts and (low - value).days > 20 * 365
 
 # %% ../../nbs/50_recognition.ipynb #c9dae086
-_DAYS = """%d.%m.%Y %d/%m/%Y %m/%d/%Y %d-%m-%Y %m-%d-%Y %Y/%m/%d %Y.%m.%d %d.%m.%y %d/%m/%y %m/%d/%y %Y%m%d
-%Y-%m-%d""".split()
+_DAYS = """%d.%m.%Y %d/%m/%Y %m/%d/%Y %d-%m-%Y %m-%d-%Y %Y/%m/%d %Y.%m.%d %d.%m.%y %d/%m/%y %m/%d/%y %y/%m/%d
+%y.%m.%d %y-%m-%d %Y%m%d %Y-%m-%d""".split()
 DATE_FORMATS = (*_DAYS, "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y")
 TIME_FORMATS = tuple(f"{day} {time}" for day in _DAYS for time in ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p"))
 TIME_FORMATS += ("%Y-%m-%d %H:%M:%S UTC",)

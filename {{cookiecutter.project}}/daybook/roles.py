@@ -41,7 +41,8 @@ def find_key(profile: Profile, names: Sequence[str]) -> tuple[str, ...]:
 # %% ../../nbs/51_roles.ipynb #577dcbfd
 def repeats(profile: Profile, key: Sequence[str]) -> int:
     "How many rows have a key that another row had before."
-    names = ", ".join(map(profile.cell, key))
+    columns = (profile.cell(name) if profile.columns[name].type in (str, None) else profile.sql(name) for name in key)
+    names = ", ".join(columns)  # 1/5/2024 and 01/05/2024 are one day
     query = f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM {profile.table})"
     return profile.rows - duckdb.sql(query).fetchall()[0][0]
 
@@ -59,8 +60,12 @@ def is_identifier(column: Column) -> bool:
     if not column.is_unique or column.n_missing or column.rows < 20:
         return False
     if column.type is str:
-        return column.longest <= 64 and not any(" " in text.strip() for text, _ in column.values)
-    return column.type is int and column.high - column.low < 2 * column.rows
+        texts = [text.strip() for text, _ in column.values]
+        is_measured = bool(column.form.unlike) or all(re.fullmatch(r"\d{4}-\d\d|\d\d:\d\d(:\d\d)?", t) for t in texts)
+        return column.longest <= 64 and not is_measured and not any(" " in text for text in texts)
+    if column.type is not int or _words(column.name) & _CALENDAR:
+        return False
+    return column.high - column.low < 2 * column.rows
 
 # %% ../../nbs/51_roles.ipynb #551560fe
 _WORDS = {"time": set("day date time timestamp datum tag zeit dteday".split())}
@@ -131,12 +136,13 @@ def two_meanings(
 
 def _check_target(column: Column) -> None:
     "Raise `DaybookError` for a column that cannot be predicted."
-    if can_be_target(column):
+    if can_be_target(column) or (column.type is int and column.high - column.low >= column.rows > 1):
         return
     if column.type is str:
         why = f"it has {column.n_distinct:,} different texts; a class is one of 2 to {MOST_VALUES}"
-        if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", column.values[0][0]):
-            why = f"it holds texts such as {column.values[0][0]}: write numbers with a decimal point and nothing else"
+        text = (*column.form.unlike, column.values[0][0])[0]
+        if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", text):
+            why = f"it holds texts such as {text}: write numbers with a decimal point and nothing else"
     elif column.type is None and column.form.unlike:
         why = two_meanings(column.form.unlike[0])
     elif column.n_distinct < 2:

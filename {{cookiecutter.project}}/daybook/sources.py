@@ -52,9 +52,10 @@ class Source:
         return part
 
 # %% ../../nbs/05_sources.ipynb #93e928c3
-def _with_commas(rows: duckdb.DuckDBPyRelation) -> list[str]:
-    "Columns that have commas."
-    tests = (f"bool_or(contains({identifier(column)}, ',')) AS {identifier(column)}" for column in rows.columns)
+def _with_commas(rows: duckdb.DuckDBPyRelation, is_listed: bool) -> list[str]:
+    "Columns that have commas; between commas, a column with 1,3,4 lists answers, so that its 3,4 is no number."
+    test = "bool_or(contains({0}, ','))" + r" AND NOT bool_or(regexp_full_match({0}, '\d(,\d){{2,}}'))" * is_listed
+    tests = (f"{test.format(identifier(name))} AS {identifier(name)}" for name in rows.columns)
     return [name for name, has in zip(rows.columns, rows.aggregate(", ".join(tests)).fetchall()[0], strict=True) if has]
 
 
@@ -70,7 +71,7 @@ def _decimal(source: Source) -> str:
     "The decimal sign of a CSV file; one that is separated by commas is looked at in its first rows only."
     rows = source.relation.limit(20_000) if source.delimiter == "," else source.relation
     with readable(source.name):
-        if not any(_signs(rows, column)[0] for column in _with_commas(rows)):
+        if not any(_signs(rows, column)[0] for column in _with_commas(rows, source.delimiter == ",")):
             return "."
         return "." if any(_signs(rows, column)[1] for column in rows.columns) else ","
 
