@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from test_power_cut import loop_image  # noqa: F401, a fixture
 
+from daybook.gate import Gate
 from daybook.log_writer import RecorderSettings
 from daybook.recorder import Recorder
 from daybook.segments import SegmentWriter
@@ -72,6 +74,20 @@ def test_response_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "fsync", slow)
     asyncio.run(call())
+
+
+def test_response_that_is_on_the_disk_is_not_refused_for_the_time_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the log would have a 200, and the caller a 504."""
+    recorder, fsync = recorder_of(tmp_path, sync=True), os.fsync
+    recorder.app = Gate(recorder.app, max_body=1000, seconds=0.1)
+    recorder.log.open()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (time.sleep(0.4), fsync(descriptor)))
+    response = asyncio.run(client_of(recorder).post("/echo", json=7))
+    assert (response.status_code, response.json(), ids(tmp_path)) == (200, 7, [7])
+    assert "x-request-id" in response.headers
+    recorder.segments.close()
 
 
 def test_requests_at_once_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

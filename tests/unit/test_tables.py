@@ -173,3 +173,12 @@ def test_column_like_values() -> None:
     kinds = [column_like(values).kind for values in ([1, None], [1, 2.5], [True], [True, 1], ["a"], [[1]], [])]
     assert kinds == [int, float, bool, None, str, None, None]
     assert Column(None).array([{"a": 1}, None, "b"]).to_pylist() == ['{"a": 1}', None, "b"]
+
+
+def test_unfold_keeps_requests_whose_texts_a_validator_has_converted(tmp_path: Path) -> None:
+    """When the contract is another one by now; the text is null, and the other rows are whole."""
+    write_schema(tmp_path, contract_of(x=(float, ...)).schema)
+    rows = [{"day": "2024-01-02", "x": 1.0}, {"day": "2024-01-02", "x": "1,5"}]
+    lines = [line(1, request={"rows": rows}, response={"predictions": [1.0, 2.0]})]
+    tables, rest = unfold(lines, "s", RowReaders(tmp_path, contract_of(x=(float, ...), z=(float, 0.0))))
+    assert (rest, tables[PREDICTIONS].column("x").to_pylist()) == ([], [1.0, None])

@@ -147,12 +147,28 @@ class Relay(Exchange):
         if more and self.response.size <= self.response.bound:
             return
         start = self.response_start
-        if not await self.log(start["status"]) and self.recorder.must_log(self.route):
+        is_written, is_late = await self._write(start["status"])
+        if not is_written and self.recorder.must_log(self.route):
             self.is_refused, more = True, False
             start, held = start | {"status": 503, "headers": _json_header}, with_request_id(_not_logged, self.id)
         first, second = response_messages(start, held, more, self.id)
         await self.send_to_server(first)
         await self.send_to_server(second)
+        if is_late:
+            self.is_refused = True  # whatever else would be answered
+            raise asyncio.CancelledError
+
+    async def _write(self, status: int) -> tuple[bool, bool]:
+        "Log, beyond the time limit too: the disk may have the entry already. Whether it has, and whether it is late."
+        if not self.recorder.settings.sync:
+            return await self.log(status), False
+        writing, is_late = asyncio.ensure_future(self.log(status)), False
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            is_late = True
+            await asyncio.wait([writing])
+        return writing.result(), is_late
 
 # %% ../../nbs/11_recorder.ipynb #f634e607
 async def close_old_segments(segments: SegmentWriter) -> None:

@@ -95,7 +95,8 @@ class Redaction:
     def request(self, body: bytes | bytearray) -> bytes:  # JSON
         "What the log may keep of a request's body; null for one that is not JSON."
         try:
-            return to_json(redact(from_json(body, allow_inf_nan=False), self.rules, self.key))
+            kept = redact(from_json(body, allow_inf_nan=False), self.rules, self.key)
+            return to_json(kept, inf_nan_mode="null")  # 1e999 is infinity
         except ValueError:
             return b"null"
 

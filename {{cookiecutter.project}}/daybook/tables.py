@@ -128,7 +128,12 @@ def _raw_columns(group: Group, columns: Columns) -> list[Make]:
             taken.add(extra[key][0].casefold())
 
     def make(key: str, column: Column) -> pa.Array:
-        return column.array([row.get(key, column.default) for row in group.rows])
+        values = [row.get(key, column.default) for row in group.rows]
+        try:
+            return column.array(values)
+        except Misfit as misfit:  # a validator has converted texts such as 1,5: the request was answered
+            texts = {position for position in misfit.positions if isinstance(values[position], str)}
+            return column.array([None if n in texts else value for n, value in enumerate(values)])
 
     return [(name, functools.partial(make, key, column)) for key, (name, column) in (columns | extra).items()]
 
