@@ -69,6 +69,7 @@ def test_two_formats_of_the_same_days_are_no_question() -> None:
 )
 def test_yes_and_no_may_have_gaps_and_blanks(texts: list[str]) -> None:
     assert column(texts * 40).type is bool
+    assert column(["yes", "no", "unknown"] * 40).type is str, "that is an answer"
 
 
 def test_typed_zeros_and_ones_are_yes_and_no(tmp_path: Path) -> None:
@@ -96,7 +97,8 @@ def test_days_may_be_typed_integers(tmp_path: Path) -> None:
 
 
 def test_months_with_a_point_are_no_decimals() -> None:
-    assert column([f"{day:%m.%Y}" for day in DAYS]).type is str
+    found = column([f"{day:%m.%Y}" for day in DAYS])
+    assert (found.type, found.form.unlike) == (str, ())
 
 
 def test_prices_and_months_name_no_rows() -> None:

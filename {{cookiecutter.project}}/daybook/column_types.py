@@ -14,7 +14,7 @@ from datetime import date, datetime
 import duckdb
 
 from .conversion import conversion, typed_conversion
-from .recognition import DATE_FORMATS, GAPS, TIME_FORMATS, text_gaps
+from .recognition import DATE_FORMATS, GAPS, TEXT_GAPS, TIME_FORMATS, text_gaps
 from .sql import literal
 
 # %% ../../nbs/50_column_types.ipynb #f9c47899
@@ -129,7 +129,7 @@ def _with_format(values: str, decimal: str) -> Form | None:
 # %% ../../nbs/50_column_types.ipynb #9ac645ce
 def _is_yes_or_no(values: str) -> bool:
     "Whether a column has one text for yes and one for no, gaps apart."
-    yes, known = conversion("value", bool, True), ", ".join(map(literal, sorted(GAPS)))
+    yes, known = conversion("value", bool, True), ", ".join(map(literal, sorted(TEXT_GAPS)))  # unknown is an answer
     query = f"SELECT bool_or({yes}), bool_and({yes}), count(DISTINCT lower(trim(text))), count({yes}) = count(*)"
     row = duckdb.sql(f"{query} FROM {values} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
     return row == (True, False, 2, True)
@@ -242,6 +242,7 @@ def form_of(
         texts = [text for (text,) in rows]
         others = [text for text in texts if text.strip().casefold() not in GAPS][:40]
         signed = [text for text in others if _SIGNED.fullmatch(text.strip()) and not text.strip().isdigit()]
-        unlike = form.unlike or (tuple(signed[:1]) if 2 * len(signed) > len(others) else ())
+        are_numbers = not form.is_code and 2 * len(signed) > len(others)
+        unlike = form.unlike or (tuple(signed[:1]) if are_numbers else ())
         return replace(form, gaps=tuple(text_gaps(texts)), unlike=unlike)
     return replace(form, gaps=(*gaps, *form.doubtful))
