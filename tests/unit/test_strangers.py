@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tables import column, profile
+from test_proposal import proposal_of
 
 from daybook.conversion import typed_conversion
 from daybook.excerpt import replacements
@@ -30,6 +31,12 @@ def typed(tmp_path: Path, values: list, kind: pa.DataType) -> Column:
 def test_points_between_thousands_are_no_decimals() -> None:
     found = column([f"{number}.{number * 7 % 1000:03}" for number in range(1, 290)] + ["850", "733"])
     assert (found.type, found.form.unlike[0][-4]) == (None, ".")
+
+
+def test_points_that_may_stand_between_thousands_are_asked_about() -> None:
+    sales = [f"{number}.{number * 7 % 1000:03}" for number in range(1, 300)]
+    found = proposal_of(pd.DataFrame({"sales": sales, "y": [number % 7 for number in range(299)]}), "y")
+    assert "is `1.007` of `sales` more than a thousand? Its point is read as decimal." in found.questions
 
 
 @pytest.mark.parametrize("other", ["1,133.63", "(10.65)", "1'178.90", "<0.5", "12-", "5 %"])

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Literal
 
 import duckdb
 
@@ -38,8 +39,8 @@ def database_type(
     kinds = {"BOOLEAN": bool, "DATE": date, "FLOAT": float, "DOUBLE": float, "VARCHAR": str, "UUID": str}
     kinds |= dict.fromkeys(("UBIGINT", "HUGEINT", "UHUGEINT"), str)  # which may exceed 64 bits
     base = re.split(r"[( ]", name.upper())[0]
-    if whole := re.fullmatch(r"DECIMAL\((\d+),0\)", name.upper()):
-        return int if int(whole[1]) <= 18 else str
+    if name.upper().endswith(",0)"):  # of a DECIMAL, which may exceed 64 bits
+        return str
     if name.endswith("]") or base in ("STRUCT", "MAP", "LIST", "UNION"):
         return None
     if base in kinds:
@@ -140,21 +141,22 @@ def _say_something(values: str, texts: Sequence[str]) -> bool:
     if not texts:
         return False
     if any(re.fullmatch(r"\d+(\.\d*)?", re.sub(r"[,'’()<>%€$£\s−-]", "", text)) for text in texts):
-        return True  # a number in another spelling, such as 1,133.63 or (10.65)
+        return True  # 1,133.63 or (10.65)
     these = f"FILTER (text IN ({', '.join(map(literal, texts))})"
     query = f"SELECT sum(n) {these} AND regexp_matches(text, '[0-9]')), sum(n) {these}), sum(n) FROM {values}"
     with_digits, left, count = duckdb.sql(query).fetchall()[0]
     return (with_digits or 0) > count / 100 or left > count / 2
 
 # %% ../../nbs/50_column_types.ipynb #af6108a1
-def _may_be_thousands(values: str) -> bool:
-    "Whether each point of a column may stand between thousands, as in 1.174 beside 567."
+def _thousands(values: str) -> Literal["no", "perhaps", "likely"]:
+    "Whether each point of a column stands between thousands: perhaps, as in 1.174; likely, if 567 is beside it."
     known = ", ".join(map(literal, sorted(GAPS)))
     pointed, plain = (rf"regexp_full_match(trim(text), '-?{form}')" for form in (r"[1-9]\d{0,2}(\.\d{3})+", r"\d{1,3}"))
     query = f"SELECT count(*) FILTER ({pointed}), count(*) FILTER ({plain}), count(*) FROM {values}"
     with_points, without, count = duckdb.sql(f"{query} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
-    are_some = 20 * without >= count or (without and with_points >= 50)
-    return with_points + without == count and with_points >= 5 and bool(are_some)
+    if with_points + without < count or with_points < 5:
+        return "no"
+    return "likely" if 20 * without >= count or (without and with_points >= 50) else "perhaps"
 
 # %% ../../nbs/50_column_types.ipynb #69bf01da
 def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> Form:
@@ -164,13 +166,15 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
         return Form(str, is_code=True)
     if _say_something(values, left):
         return Form(str, unlike=tuple(left))
-    if has_points and _may_be_thousands(values):
-        first = duckdb.sql(f"SELECT text FROM {values} WHERE contains(text, '.') ORDER BY n DESC, text LIMIT 1")
-        return Form(None, unlike=(first.fetchall()[0][0],))
+    thousands = _thousands(values) if has_points else "no"
+    first = f"SELECT text FROM {values} WHERE contains(text, '.') ORDER BY n DESC, text LIMIT 1"
+    pointed = () if thousands == "no" else duckdb.sql(first).fetchall()[0]
+    if thousands == "likely":
+        return Form(None, unlike=pointed)
     if are_days and not left and _left_over(values, date, "%Y%m%d", ".") == []:
         return Form(date, "%Y%m%d")
     is_float = kind is float or (has_points and not has_gaps)
-    return Form(float if is_float else int, doubtful=tuple(left))
+    return Form(float if is_float else int, doubtful=tuple(left), unlike=pointed)
 
 # %% ../../nbs/50_column_types.ipynb #6bdf1d0f
 _WIDER = {int: float, date: datetime}
@@ -200,12 +204,6 @@ def _first_texts(values: str) -> list[str]:
     return [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY text LIMIT 3").fetchall()]
 
 
-def _no_days(values: str, database: str) -> int:
-    "How many integers of a column are no days as 20240131."
-    day = typed_conversion("value", database, date, "%Y%m%d")
-    return duckdb.sql(f"SELECT count(*) FROM {values} WHERE {day} IS NULL").fetchall()[0][0]
-
-
 def form_of(
     values: str,  # the table of a column's different values: value, text, n
     database: str = "VARCHAR",  # the column's type in DuckDB
@@ -220,8 +218,10 @@ def form_of(
     if kind is not str:
         if kind in (int, float) and _first_texts(values) in (["0", "1"], ["0.0", "1.0"]):
             return Form(bool)
-        if kind is int and _digits(values)[2] and not _no_days(values, database):
-            return Form(date, "%Y%m%d")
+        if kind is int and _digits(values)[2]:
+            day = typed_conversion("value", database, date, "%Y%m%d")
+            if duckdb.sql(f"SELECT bool_and({day} IS NOT NULL) FROM {values}").fetchall()[0][0]:
+                return Form(date, "%Y%m%d")
         if kind is not float:
             return Form(kind)
         is_infinite = "isinf(value)" if database in ("FLOAT", "DOUBLE") else "false"  # a DECIMAL never is
@@ -238,8 +238,7 @@ def form_of(
         return Form(bool, gaps=tuple(gaps))
     form = _text_form(values, decimal, has_gaps, gaps)
     if form.type is str:
-        rows = duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC LIMIT 5000").fetchall()
-        texts = [text for (text,) in rows]
+        texts = [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC LIMIT 5000").fetchall()]
         others = [text for text in texts if text.strip().casefold() not in GAPS][:40]
         signed = [text for text in others if _SIGNED.fullmatch(text.strip()) and not text.strip().isdigit()]
         are_numbers = not form.is_code and 2 * len(signed) > len(others)

@@ -85,8 +85,10 @@ def _column_questions(field: ProposedField) -> list[str]:
     column, name, found = field.column, f"`{field.column.name}`", []
     for text, n, other in column.rare:
         found.append(f"{name}: is `{text}` ({percent(n, column.rows)}) a spelling of `{other}`?")
-    if column.form.unlike:
+    if column.form.unlike and column.type is str:
         found.append(f"is {name} a number? It is read as text, since {_listed(list(column.form.unlike))} is none.")
+    elif column.form.unlike:
+        found.append(f"is `{column.form.unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
     for gap in column.form.doubtful:
         found.append(f"{name}: does `{gap}` mean that there is no value? It is taken for missing.")
     if (
