@@ -146,5 +146,8 @@ def test_body_of_very_many_faults_is_refused_by_its_beginning() -> None:
     for rows in ([{"hour": 1, "more": 2}] * 10_001, [{"hour": 1} | {f"more{n}": 2 for n in range(10_001)}]):
         status, body = asyncio.run(endpoint.respond(json.dumps({"rows": rows}).encode()))
         error = json.loads(body)
-        assert status == 400 and "10,001 faults, of which its beginning shows these" in error["error"]
+        assert status == 400 and "10,001 faults, of which its first ten rows show these" in error["error"]
         assert error["error"].startswith("more") and len(error["detail"]) <= 100
+    body = json.dumps({"rows": [{"hour": 1}] * 10 + [{}] * 10_001}).encode()
+    error = json.loads(asyncio.run(endpoint.respond(body))[1])["error"]
+    assert error == "the body has 10,001 faults, none of them in its first ten rows"

@@ -62,13 +62,11 @@ def _require_no_utf8(path: Path) -> None:
     "Raise `DaybookError` for a file that is UTF-8 but for a few bytes: another encoding would spoil every umlaut."
     with open_bytes(path) as file:
         content = file.read(2**24)
-    text = content.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    if len(re.findall(r"[^\x00-\x7f\ufffd]", text)) > 5 * broken:
-        line = text[: text.index("\ufffd")].count("\n") + 1
-        raise DaybookError(
-            f"{path.name}: line {line} has a byte that is not UTF-8, as the rest is: mend it, and save it"
-        )
+    text = content[: content.rfind(b"\n") + 1 or None].decode("utf-8", "replace")
+    good, mark, _ = text.partition("\ufffd")
+    if len(re.findall(r"[^\x00-\x7f\ufffd]", text)) > 5 * text.count("\ufffd"):
+        line = f"line {good.count(chr(10)) + 1}" if mark else "a line after its first 16 MB"
+        raise DaybookError(f"{path.name}: {line} has a byte that is not UTF-8, as the rest is: mend it, and save it")
 
 
 def encoding_of(path: Path) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUserError, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -82,9 +82,9 @@ def sentence(fault: Mapping[str, Any]) -> str:
 
 
 def beginning(value: Any) -> Any:
-    "A JSON value, of whose lists and objects only the first ten or hundred parts are left."
+    "A JSON value, of whose lists the first ten items are left, and of whose objects the first thousand."
     if isinstance(value, dict):
-        return {name: beginning(item) for name, item in islice(value.items(), 100)}
+        return {name: beginning(item) for name, item in islice(value.items(), 1000)}
     return [beginning(item) for item in value[:10]] if isinstance(value, list) else value
 
 
@@ -102,7 +102,8 @@ def invalid(kind: type[BaseModel], body: bytes | bytearray, error: ValidationErr
     count = error.error_count()
     faults = faults_of(error) if count <= MANY else first_faults(kind, body)
     more = [f"{len(faults) - 3} more are in the detail"] if len(faults) > 3 else []
-    more += [f"the body has {count:,} faults, of which its beginning shows these"] if count > MANY else []
+    where = "of which its first ten rows show these" if faults else "none of them in its first ten rows"
+    more += [f"the body has {count:,} faults, {where}"] if count > MANY else []
     return to_json({"error": "; ".join([*map(sentence, faults[:3]), *more]), "detail": faults[:MOST]})
 
 
@@ -122,15 +123,21 @@ def times_of(schema: Any) -> set[str]:
     if not isinstance(schema, dict):
         return set()
     found = times_of(list(schema.values()))
-    for name, each in (schema.get("properties") or {}).items():
-        if any(part.get("format") in ("date", "date-time") for part in (each, *each.get("anyOf", ()))):
+    properties = schema.get("properties")
+    for name, each in properties.items() if isinstance(properties, dict) else ():
+        if isinstance(each, dict) and any(
+            part.get("format") in ("date", "date-time") for part in (each, *each.get("anyOf", ()))
+        ):
             found.add(name)
     return found
 
 
 def digits_for_times(kind: type[BaseModel]) -> Callable[[bytes | bytearray], re.Match | None]:
     "A function that finds digits alone where a body should have a date or time; pydantic takes them for seconds."
-    names = map(re.escape, sorted(times_of(kind.model_json_schema())))
+    try:
+        names = map(re.escape, sorted(times_of(kind.model_json_schema())))
+    except PydanticUserError:  # a type that JSON Schema does not know
+        names = []
     pattern = "|".join(rf'"{name}"\s*:\s*"\s*[+-]?\d+(?:\.\d*)?\s*"' for name in names)  # quick, as each begins alike
     return re.compile((pattern or "(?!)").encode()).search
 

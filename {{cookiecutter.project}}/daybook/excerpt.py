@@ -53,7 +53,7 @@ def replacements(
     taken: set[str] = set()
     for text in dict.fromkeys(texts):
         tries = (made_up(text, salt + bytes(number), longest) for number in range(100))
-        result[text] = next((other for other in tries if other not in taken), f"{text[:0]}{len(taken)}"[-longest:])
+        result[text] = next((other for other in tries if other not in taken), str(len(taken))[-longest:])
         taken.add(result[text])
     return result
 
