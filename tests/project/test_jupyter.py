@@ -47,7 +47,10 @@ def jupyter_lab(project: Project) -> Iterator[tuple[str, list[str]]]:
         yield f"http://127.0.0.1:{port}", output
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(60)
+        finally:
+            server.kill()
 
 
 def test_jupyter_cleans_and_exports_on_save(project: Project, edited: Callable) -> None:
