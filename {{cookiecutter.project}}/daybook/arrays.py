@@ -49,9 +49,11 @@ def _from_arrow(field: RowField, table: "pa.Table | pa.RecordBatch") -> np.ndarr
         if field.is_required and not field.is_optional:
             raise DaybookError(f"the log has no column {field.column}: it was written under another contract")
         return field.array([field.default] * table.num_rows)
+    import pyarrow as pa  # the service, which has no tables, does without
+
     try:
         array = _from_column(field, table.column(field.column))
-    except (ValueError, NotImplementedError):  # Arrow's own errors are both
+    except pa.ArrowException:
         why = f"holds {table.column(field.column).type} values that are no {field.kind}"
         raise DaybookError(f"the log's column {field.column} {why}: it was written under another contract") from None
     if not field.is_required and not field.is_optional:  # rows from before the field was added
