@@ -139,7 +139,9 @@ def test_file_that_is_almost_utf8_is_refused_with_its_line(tmp_path: Path) -> No
     rows = ["city,y", *["Köln,1", "München,2"] * 50]
     content = "\n".join(rows).encode()
     (tmp_path / "t.csv").write_bytes(content + b"\nStra\xc3,1\n")
-    with pytest.raises(DaybookError, match="t.csv: line 102 has a byte that is not UTF-8, as the rest is"):
+    with pytest.raises(
+        DaybookError, match="t.csv: line 102 has a byte that is not UTF-8, though the rest of the file is: correct it"
+    ):
         open_source(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes(content + b"\n" + "Köln,1\n".encode() * 2_200_000 + b"Stra\xc3,1\n")
     with pytest.raises(DaybookError, match="t.csv: a line after its first 16 MB has a byte"):

@@ -66,7 +66,9 @@ def _require_no_utf8(path: Path) -> None:
     good, mark, _ = text.partition("\ufffd")
     if len(re.findall(r"[^\x00-\x7f\ufffd]", text)) > 5 * text.count("\ufffd"):
         line = f"line {good.count(chr(10)) + 1}" if mark else "a line after its first 16 MB"
-        raise DaybookError(f"{path.name}: {line} has a byte that is not UTF-8, as the rest is: mend it, and save it")
+        raise DaybookError(
+            f"{path.name}: {line} has a byte that is not UTF-8, though the rest of the file is: correct it"
+        )
 
 
 def encoding_of(path: Path) -> str:

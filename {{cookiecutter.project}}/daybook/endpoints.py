@@ -138,7 +138,7 @@ def digits_for_times(kind: type[BaseModel]) -> Callable[[bytes | bytearray], re.
         names = map(re.escape, sorted(times_of(kind.model_json_schema())))
     except PydanticUserError:  # a type that JSON Schema does not know
         names = []
-    pattern = "|".join(rf'"{name}"\s*:\s*"\s*[+-]?\d+(?:\.\d*)?\s*"' for name in names)  # quick, as each begins alike
+    pattern = "|".join(rf'"{name}"\s*:\s*"\s*[+-]?\d+(?:\.\d*)?\s*"' for name in names)  # quick: it begins as one text
     return re.compile((pattern or "(?!)").encode()).search
 
 
