@@ -11,19 +11,19 @@ IN_LIBRARY := PATH="$(CURDIR)/$(LIBRARY):$$PATH" PYTHONPATH="$(CURDIR)/{{cookiec
 	PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" PYTHONDONTWRITEBYTECODE= BENTOML_DO_NOT_TRACK=true OMP_NUM_THREADS=1
 SOURCES := hooks tests tools benchmarks nbs
 
-.PHONY: demo test test-all nightly lint unit engines chapters export bench figures reference docs pictures project sync clean
+.PHONY: demo test test-all nightly lint unit integration chapters export bench figures reference docs pictures project sync clean
 
 demo: build/env/ready ## generate a project and run its tour
 	$(RUN) tools/template.py demo build/demo
 
-test: lint unit engines chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
+test: lint unit integration chapters ## everything that guards a change; ARGS="-k hooks" for a part of the tests of projects
 	$(RUN) -m pytest tests/project --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: UNIT_ARGS = -m "long or not long"
-test-all: lint unit engines chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
+test-all: lint unit integration chapters ## the long ways round too: each choice and Python, images, pipelines, tours of other data
 	$(RUN) -m pytest tests/project --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m "long or not long" $(ARGS)
 
-nightly: unit chapters ## on the newest releases: the library, and a fresh project's own checks; UV_PRERELEASE=allow
+nightly: unit integration chapters ## on the newest releases: the library, and a fresh project's own checks; UV_PRERELEASE=allow
 	$(RUN) -m pytest tests/project/test_pipeline_steps.py -m long -k "test_push_passes and github" $(ARGS)
 
 lint: build/env/ready
@@ -31,10 +31,10 @@ lint: build/env/ready
 	$(RUN) -m ruff format --check $(SOURCES)
 
 unit: build/library/ready ## the library, imported
-	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=2 --dist=worksteal tests/unit --ignore=tests/unit/test_engines.py $(UNIT_ARGS)
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=2 --dist=worksteal tests/unit $(UNIT_ARGS)
 
-engines: build/library/ready ## what a cell may do, by both engines
-	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/unit/test_engines.py $(UNIT_ARGS)
+integration: build/library/ready ## the library with processes, kernels, sockets, databases and disks
+	$(IN_LIBRARY) pytest -p no:cacheprovider --numprocesses=3 --dist=worksteal tests/integration $(UNIT_ARGS)
 
 chapters: build/library/ready ## the library's chapters, run
 	$(IN_LIBRARY) nbdev-test --n-workers 2

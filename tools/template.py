@@ -3,7 +3,7 @@
 python tools/template.py bake build                  bake build/bike-demand, build/late-parcels and build/bike-net
 python tools/template.py sync build/bike-demand      copy its chapters and modules back into the template
 python tools/template.py demo build/demo             bake a project there, install it, and run its tour
-python tools/template.py library build/library       bake a project there, and install it with what tests/unit needs
+python tools/template.py library build/library       bake a project there, with what the library's tests need
 python tools/template.py reference build/reference   bake a project there, install it, and write docs/reference.md
 """
 

@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from test_power_cut import loop_image  # noqa: F401, a fixture
 
 from daybook.gate import Gate
 from daybook.log_writer import RecorderSettings
@@ -140,7 +139,7 @@ def test_segment_is_synced_before_it_is_closed(tmp_path: Path, monkeypatch: pyte
     assert calls == [inode]
 
 
-def test_answered_requests_are_on_the_copy_of_a_mounted_disk(loop_image: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_answered_requests_are_on_the_copy_of_a_mounted_disk(loop_image: Path, tmp_path: Path) -> None:
     folder = tmp_path / "disk" / "iolog"
     recorder = recorder_of(folder, sync=True)
     recorder.segments.max_bytes = 2_000  # a few segments

@@ -9,9 +9,8 @@ from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
-from power import followed
+from power import followed, needs_descriptors
 from segments_of import ROW, answered, received, write_schema, write_segment
-from test_power_cut import needs_descriptors
 
 from daybook import merging
 from daybook.example import contract

@@ -1,9 +1,6 @@
 """What is in each column of a table."""
 
-import subprocess
-import sys
 from datetime import date, datetime
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -206,24 +203,3 @@ def test_profile_refuses_a_table_without_rows() -> None:
 )
 def test_python_name(name: str, result: str) -> None:
     assert python_name(name) == result
-
-
-COUNT = """
-import duckdb
-from daybook.profile import Profile
-from daybook.sources import open_source
-
-duckdb.execute("SET threads = {cores}")
-duckdb.execute({make!r})
-print(Profile(open_source("large.parquet")).columns["name"].n_distinct)
-"""
-
-
-@pytest.mark.parametrize("cores", [2, pytest.param(1, marks=pytest.mark.long)])
-def test_more_different_texts_than_memory_are_counted(cores: int, tmp_path: Path) -> None:
-    n = 3_000_000
-    make = f"COPY (SELECT 'order-' || (range * 7919) % {n} AS name FROM range({n})) TO 'large.parquet'"
-    script = tmp_path / "count.py"  # given by -c, DuckDB would take it for a session, and print how far it is
-    script.write_text(COUNT.format(cores=cores, make=make))
-    printed = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
-    assert printed.stdout == f"{n}\n", printed.stderr

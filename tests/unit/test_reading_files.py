@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pytest
 from pydantic import BaseModel
@@ -16,7 +15,6 @@ from daybook.contract import Contract
 from daybook.project import DaybookError
 from daybook.reading import read
 from daybook.sources import Source, open_source
-from daybook.sql import set_up
 
 
 def rows(content: bytes | str, folder: Path, name: str = "table.csv", encoding: str = "utf-8") -> list[tuple]:
@@ -207,25 +205,6 @@ def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:
     contract = Contract(LabelledOrder, target="late", name="orders")
     frame = read(contract, open_source(tmp_path / "orders.csv").filter("late IS NOT NULL"))
     assert frame.to_dict("records") == [{"zip": "00999", "price": 2.25, "late": True}]
-
-
-ROWS = {  # the start of a file, a row but for its number, what is between two rows, the end
-    "csv": (b"note,n\n", b"x" * 998 + b",%d", b"\n", b"\n"),
-    "jsonl": (b"", b'{"note": "' + b"x" * 980 + b'", "n": %d}', b"\n", b"\n"),
-    "json": (b"[", b'{"note": "' + b"x" * 980 + b'", "n": %d}', b",\n", b"]"),
-}
-
-
-@pytest.mark.parametrize("cores", [2, pytest.param(64, marks=pytest.mark.long)])
-@pytest.mark.parametrize("kind", ["csv", "jsonl", pytest.param("json", marks=pytest.mark.long)])
-def test_a_file_larger_than_memory_is_read_in_pieces(kind: str, cores: int, tmp_path: Path) -> None:
-    path, (start, row, between, end) = tmp_path / f"large.{kind}", ROWS[kind]
-    path.write_bytes(start + row % 1 + (between + row % 2) * 300_000 + end)
-    duckdb.execute(f"SET threads = {cores}")
-    set_up.__wrapped__()
-    source = open_source(path)
-    assert source.names == ["note", "n"]
-    assert source.relation.aggregate("count(*), max(n)").fetchall() == [(300_001, "2")]
 
 
 def test_keys_of_a_list_are_columns_in_their_order(tmp_path: Path) -> None:

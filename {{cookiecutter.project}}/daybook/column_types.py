@@ -53,21 +53,12 @@ def database_type(
 _MOST = 3  # different texts that do not fit, and may stand for a missing value
 
 
-def _misfits(values: str, kind: type, format: str | None, decimal: str, of: str = "") -> list[str]:
-    "Texts of a column that a type does not take: some of them, if they are many."
-    converted = conversion("value", kind, True, format, decimal)
-    query = f"SELECT text FROM (SELECT * FROM {values} {of}) WHERE {converted} IS NULL ORDER BY n DESC LIMIT 40"
-    return [text for (text,) in duckdb.sql(query).fetchall()]
-
-
 def _left_over(values: str, kind: type, format: str | None, decimal: str) -> list[str] | None:
-    "The texts that a type does not take, gaps apart; None if they are too many."
-    for of in ("LIMIT 400", ""):
-        texts = _misfits(values, kind, format, decimal, of)
-        others = [text for text in texts if text.strip().casefold() not in GAPS]
-        if len(texts) >= 40 or len(others) > _MOST:
-            return None
-    return others
+    "The texts that a type does not take, gaps apart, the most frequent first; None if they are too many."
+    converted = conversion("value", kind, True, format, decimal)
+    rows = duckdb.sql(f"SELECT n, text FROM {values} WHERE {converted} IS NULL LIMIT 40").fetchall()
+    others = [text for _, text in sorted(rows, reverse=True) if text.strip().casefold() not in GAPS]
+    return None if len(rows) == 40 or len(others) > _MOST else others
 
 
 def _gaps(values: str) -> list[str]:

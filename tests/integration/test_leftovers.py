@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from power import followed
+from power import followed, needs_descriptors
 from segments_of import ROW, answered, write_schema, write_segment
-from test_power_cut import needs_descriptors
 
 from daybook import champion, example, jobs, models, supervisor
 from daybook.example import contract

@@ -9,6 +9,7 @@ import pytest
 
 NAMES = ("unlink", "remove", "replace", "rename", "link", "mkdir", "fsync")
 Check = Callable[[Path], None]
+needs_descriptors = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no /proc/self/fd")
 
 
 class Disk:

@@ -5,11 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from power import followed
+from power import followed, needs_descriptors
 from segments_of import ROW, answered, received, write_schema, write_segment
 from small_models import HOUR, HOUR_AND_TEMP, save
 
@@ -17,8 +16,6 @@ from daybook import champion, compaction, models
 from daybook.example import contract
 from daybook.files import Folder, write_atomically
 from daybook.log import Log
-
-needs_descriptors = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no /proc/self/fd")
 
 
 @needs_descriptors
@@ -115,24 +112,6 @@ def test_save_leaves_a_model_on_the_disk(demand: Path, tmp_path: Path, monkeypat
     followed(home, tmp_path / "cuts", left_of.append, monkeypatch, lambda: tags.append(save(HOUR_AND_TEMP)))
     folder = Path(models.get(tags[0]).path)
     assert models.folder_sha256(left_of[-1] / folder.relative_to(home)) == models.sha256(tags[0])
-
-
-@pytest.fixture
-def loop_image(tmp_path: Path) -> Iterator[Path]:
-    """A file system in a file, which renames before it has the content: ext4 with `noauto_da_alloc`."""
-    image, disk = tmp_path / "image", tmp_path / "disk"
-    image.write_bytes(b"")
-    os.truncate(image, 64 * 2**20)
-    disk.mkdir()
-    commands = [
-        ["mkfs.ext4", "-q", str(image)],
-        ["mount", "-o", "loop,noauto_da_alloc,commit=300", str(image), str(disk)],
-    ]
-    for command in commands:
-        if shutil.which(command[0]) is None or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("a file cannot be mounted as a file system here")
-    yield image
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 COMPACT = """

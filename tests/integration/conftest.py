@@ -1,0 +1,1 @@
+from fixtures import demand, loop_image, probe  # noqa: F401
