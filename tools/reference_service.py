@@ -25,11 +25,11 @@ STATUSES = {
     400: "the body breaks the contract: `error` says where, `detail` lists each fault",
     401: "the key is missing or wrong",
     404: "there is no such route",
-    408: "the body did not arrive within `SERVICE_TIMEOUT`",
+    408: "the body did not arrive within `SERVICE_TIMEOUT`, or the head within ten seconds",
     413: "the body is larger than `SERVICE_MAX_BODY_MB`",
-    415: "the body is not JSON, or is compressed",
+    415: "the `Content-Type` is not JSON, or the body is compressed",
     500: "the model failed; the traceback is in the service's output",
-    503: "the service holds as many bodies as `SERVICE_MAX_BODIES_MB` allows, or cannot log and must: try again later",
+    503: "try again later: there are too many bodies or connections, or the log cannot be written",
     504: "there was no response within `SERVICE_TIMEOUT`",
 }
 
@@ -50,8 +50,10 @@ def service(home: Path) -> Iterator[str]:
     yield "## The service\n"
     yield table(["route", ""], ([code(route), about] for route, about in ROUTES.items()))
     yield (
-        "Each response has an `X-Request-ID`, also one that is refused, whose body is"
-        ' `{"error": ..., "request_id": ...}`. [The log](#a-line-of-the-log) has both.\n'
+        "Each response to a POST has an `X-Request-ID`, also one that is refused, whose body is"
+        ' `{"error": ..., "request_id": ...}`. [The log](#a-line-of-the-log) has both. What is no HTTP/1.1, has a head'
+        " that is too large (431) or too slow, or exceeds the number of connections is refused without an id, and is not"
+        " logged: the service's output says so.\n"
     )
     yield table(["status", "reason"], ([code(status), reason] for status, reason in STATUSES.items()))
     lines = page.splitlines()

@@ -101,7 +101,7 @@ def _one_row(proposal: Proposal) -> str:
 # %% ../../nbs/53_chapter.ipynb #d9d96af8
 def _where(proposal: Proposal, simulate: bool) -> str:
     "Where rows come from."
-    made = [f"`{each.column.name}`" for each in proposal.everything if each.column.personal]
+    made = [f"`{each.column.name}`" for each in proposal.fields if each.column.personal]
     text = f"`load` reads all rows of `{proposal.source}`. The sample is for tests and for these chapters: "
     if simulate:
         return text + "each column is drawn on its own from the table's marginals, so a model learns nothing from it."

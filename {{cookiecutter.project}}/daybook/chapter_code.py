@@ -31,7 +31,8 @@ def imports_cell(proposal: Proposal, is_query: bool, simulate: bool) -> str:
 # %% ../../nbs/53_chapter_code.ipynb #de8686b5
 def _one_line(text: str) -> str:
     "A text that may stand in a comment or a docstring."
-    return " ".join(text.replace("\\", "/").replace('"', "'").split())
+    text = " ".join(text.replace("\\", "/").replace('"', "'").split())
+    return "".join(filter(str.isprintable, text))
 
 # %% ../../nbs/53_chapter_code.ipynb #c85cc74e
 def row_cell(proposal: Proposal) -> str:
@@ -114,8 +115,11 @@ def _read(proposal: Proposal, arguments: str) -> dict[str, str]:
     missing = ["", *(["nan"] if label.database in ("FLOAT", "DOUBLE") else []), *label.form.gaps]
     cell, gaps = proposal.profile.cell(label.name), ", ".join(map(literal, missing))
     test = quoted(f"CAST({cell} AS VARCHAR) NOT IN ({gaps})")
-    lines = [f"table = open_source({arguments}).relation", f"rows = table.filter({test})  # those that have a target"]
-    return {"names": "open_source, read", "lines": "\n    ".join([*lines, "return read(contract, rows.df())"])}
+    lines = [
+        f"rows = open_source({arguments}).filter({test})  # those that have a target",
+        "return read(contract, rows)",
+    ]
+    return {"names": "open_source, read", "lines": "\n    ".join(lines)}
 
 # %% ../../nbs/53_chapter_code.ipynb #66390d36
 def load_cell(proposal: Proposal, source: str, database: str | None) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 import duckdb
 
 from .conversion import conversion, typed_conversion
-from .recognition import DATE_FORMATS, GAPS, TEXT_GAPS, TIME_FORMATS, text_gaps
+from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, measured, text_gaps
 from .sql import literal
 
 # %% ../../nbs/50_column_types.ipynb #f9c47899
@@ -74,12 +74,13 @@ def _digits(
 ) -> tuple[bool, bool, bool]:
     "Whether a column's numbers are codes, whether some are written with a point, and whether all are days as 20240131."
     known = ", ".join(map(literal, sorted({*GAPS, *(text.strip().lower() for text in left)})))
-    codes = r"regexp_full_match(text, '0\d+|[1-9]\d{15,}')"
+    codes = r"regexp_full_match(text, '0\d+|[1-9]\d{15,}|[+]\d{7,}')"
     months = r"bool_and(regexp_full_match(text, '(0[1-9]|1[0-2])[.](19|20)\d\d'))"
+    day = r"regexp_full_match(text, '(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d')"
     row = duckdb.sql(
-        rf"SELECT (bool_or({codes}) AND bool_and(regexp_full_match(text, '\d+'))) OR {months},"
+        rf"SELECT (bool_or({codes}) AND bool_and(regexp_full_match(text, '[+]?\d+'))) OR {months},"
         rf" bool_or(text ~ '.*[.,eE].*'),"
-        rf" bool_and(regexp_full_match(text, '(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d')) AND count(*) > 2"
+        rf" bool_and(text IN ('0', '00000000', '99991231') OR {day}) AND count(*) FILTER ({day}) > 2"
         f" FROM {values} WHERE lower(trim(text)) NOT IN ({known})"
     ).fetchall()[0]
     return tuple(bool(each) for each in row)
@@ -153,8 +154,13 @@ def _thousands(values: str) -> Literal["no", "perhaps", "likely"]:
 def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> Form:
     "The form of a column whose values are numbers, a few texts apart."
     is_code, has_points, are_days = _digits(values, left)
+    rest = _left_over(values, date, "%Y%m%d", ".") if are_days and not left else None
+    if rest is not None and not set(rest) - NO_DAY:
+        return Form(date, "%Y%m%d", doubtful=tuple(rest))
     if is_code:
         return Form(str, is_code=True)
+    if any(re.fullmatch(r"-?\d{1,3}(\.\d{3}){2,}", text.strip()) for text in left):
+        return Form(None, unlike=tuple(left))  # 1.234.567: all points stand between thousands
     if _say_something(values, left):
         return Form(str, unlike=tuple(left))
     thousands = _thousands(values) if has_points else "no"
@@ -162,14 +168,18 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
     pointed = () if thousands == "no" else duckdb.sql(first).fetchall()[0]
     if thousands == "likely":
         return Form(None, unlike=pointed)
-    if are_days and not left and _left_over(values, date, "%Y%m%d", ".") == []:
-        return Form(date, "%Y%m%d")
     is_float = kind is float or (has_points and not has_gaps)
     return Form(float if is_float else int, doubtful=tuple(left), unlike=pointed)
 
 # %% ../../nbs/50_column_types.ipynb #6bdf1d0f
 _WIDER = {int: float, date: datetime}
-_SIGNED = re.compile(r"[(+−-]?\s?[€$£]?\s?(\d{1,3}([.,'’\s]\d{3})+|\d+)([.,]\d+)?\s?[%€$£)−-]?")  # as $1,003.22
+
+
+def _without_zone(values: str) -> tuple[str, ...]:
+    "A time without a time zone, if others have one."
+    has_zone = r"regexp_matches(text, ':\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?) *$')"
+    query = f"SELECT min(text) FILTER (NOT {has_zone} AND contains(text, ':')) FROM {values} HAVING bool_or({has_zone})"
+    return tuple(text for (text,) in duckdb.sql(query).fetchall() if text)
 
 
 def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -> Form:
@@ -185,7 +195,7 @@ def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -
                 continue  # 42.5 among whole numbers is a number, and no missing value
         if kind in (int, float):
             return _number(values, kind, left, has_gaps or bool(gaps))
-        return Form(kind, doubtful=tuple(left))
+        return Form(kind, doubtful=tuple(left), unlike=_without_zone(values) if kind is datetime else ())
     found = _with_format(values, decimal)
     return found if found and 4 * len(found.doubtful) <= count else Form(str)
 
@@ -223,16 +233,18 @@ def form_of(
     gaps = _gaps(values)
     if format:
         kind = datetime if "%H" in format or "%I" in format else date
-        words = [text for text in _left_over(values, kind, format, decimal) or () if not re.search(r"\d", text)]
+        left = _left_over(values, kind, format, decimal) or ()
+        words = [text for text in left if text in NO_DAY or not re.search(r"\d", text)]
         return Form(kind, format, gaps=(*gaps, *words), doubtful=tuple(words))
     if _is_yes_or_no(values):
         return Form(bool, gaps=tuple(gaps))
     form = _text_form(values, decimal, has_gaps, gaps)
     if form.type is str:
-        texts = [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY n DESC LIMIT 5000").fetchall()]
-        others = [text for text in texts if text.strip().casefold() not in GAPS][:40]
-        signed = [text for text in others if _SIGNED.fullmatch(text.strip()) and not text.strip().isdigit()]
-        are_numbers = not form.is_code and 2 * len(signed) > len(others)
-        unlike = form.unlike or (tuple(signed[:1]) if are_numbers else ())
-        return replace(form, gaps=tuple(text_gaps(texts)), unlike=unlike)
+        counts = dict(duckdb.sql(f"SELECT text, n FROM {values} ORDER BY n DESC, text LIMIT 5000").fetchall())
+        gaps = text_gaps(list(counts))
+        others = {text: n for text, n in counts.items() if text.strip().casefold() not in GAPS}
+        unlike = form.unlike or (() if form.is_code else measured(others))
+        rarest = min(others.values(), default=0) if len(others) <= 20 else max(counts.values()) + 1
+        words = [gap for gap in gaps if gap.strip().upper() == "NA" and counts[gap] >= rarest]  # North America?
+        return replace(form, gaps=tuple(gaps), doubtful=tuple(words), unlike=unlike)
     return replace(form, gaps=(*gaps, *form.doubtful))

@@ -12,8 +12,9 @@ import re
 import secrets
 import string
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 from .profile import Profile
 from .proposal import Proposal
+from .proposed_field import ProposedField
 from .sql import identifier
 
 # %% ../../nbs/52_excerpt.ipynb #620acaf1
@@ -125,6 +127,24 @@ def chosen_rows(proposal: Proposal, rows: int = ROWS) -> list[int]:
 MOST_BYTES = 300_000
 
 
+def _within(values: Sequence[Any], low: Any, high: Any) -> dict[Any, Any]:
+    "For each number, day or time another one between two; different ones, as long as there are enough."
+    step = timedelta(seconds=1) if isinstance(low, datetime) else timedelta(days=1) if isinstance(low, date) else 1
+    different, steps = list(dict.fromkeys(values)), range(int((high - low) // step) + 1)
+    choose = random.SystemRandom()
+    enough = len(steps) >= len(different)
+    numbers = choose.sample(steps, len(different)) if enough else choose.choices(steps, k=len(different))
+    return {value: low + number * step for value, number in zip(different, numbers, strict=True)}
+
+
+def _stand_ins(field: ProposedField, values: Sequence[Any], salt: bytes) -> dict[Any, Any]:
+    "A made-up value for each value of a personal field."
+    if field.column.type is not str:
+        return _within(values, field.column.low, field.column.high)
+    longest = next(re.findall(r"\d+", text)[0] for text in field.arguments if text.startswith("max_length"))
+    return replacements(values, salt, int(longest))
+
+
 def excerpt(
     proposal: Proposal,
     rows: int = ROWS,
@@ -138,12 +158,11 @@ def excerpt(
     query = f"SELECT {values} FROM {profile.table} WHERE rowid IN ({numbers}) ORDER BY {order}"
     table, salt = duckdb.sql(query).to_arrow_table(), secrets.token_bytes(16)
     for position, each in enumerate(proposal.everything):
-        if each.column.personal and each.column.type is str and each.column.name != given.target:
-            longest = int(next(re.findall(r"\d+", text)[0] for text in each.arguments if text.startswith("max_length")))
-            cells = table.column(position).to_pylist()
-            others = replacements([cell for cell in cells if cell], salt, longest)
-            cells = pa.array([cell and others[cell] for cell in cells], pa.string())
-            table = table.set_column(position, table.schema.names[position], cells)
+        if each.column.personal and each.column.name != given.target:
+            cells = table.column(position)
+            others = _stand_ins(each, [cell for cell in cells.to_pylist() if cell not in (None, "")], salt)
+            made = pa.array([others.get(cell, cell) for cell in cells.to_pylist()], cells.type)
+            table = table.set_column(position, table.schema.names[position], made)
     return table
 
 

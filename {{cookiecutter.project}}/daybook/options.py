@@ -74,7 +74,7 @@ class AtLeast(click.ParamType):
 NAME = click.argument("name")
 ID = click.argument("id")
 PARAM = click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; repeatable.")
-PARAMS_FILE = click.option("--params", "file", metavar="FILE", help="Parameters as YAML or JSON; -p comes before them.")
+PARAMS_FILE = click.option("--params", "file", metavar="FILE", help="Parameters as YAML or JSON; -p overrides them.")
 ENGINE = click.option(
     "--engine",
     type=click.Choice(get_args(EngineName)),
@@ -88,7 +88,7 @@ RUNS = click.option(
 )
 
 # %% ../../nbs/44_options.ipynb #91da7452
-GRID = click.option("--grid", metavar="FILE", help="Values or ranges as YAML or JSON; -p comes before them.")
+GRID = click.option("--grid", metavar="FILE", help="Values or ranges as YAML or JSON; -p overrides them.")
 SAMPLE = click.option(
     "--sample", type=AtLeast(1, int), metavar="N", help="Draw N points; ranges are 0.01..0.3 or 0.01..0.3:log."
 )
@@ -102,19 +102,23 @@ SEED = click.option("--seed", type=int, default=0, help="Of the sample or the tr
 WORKERS = click.option(
     "--workers", type=AtLeast(1, int), metavar="N", help="Processes at a time; one a core if not given."
 )
-SCHEDULER = click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
+SCHEDULER = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Of a Dask cluster, as tcp://host:8786; `run` gives it to a notebook with such a parameter.",
+)
 MINIMIZE = click.option(
     "--minimize", multiple=True, metavar="METRIC", help="Rank by this metric, the lowest first; trials take several."
 )
 MAXIMIZE = click.option("--maximize", multiple=True, metavar="METRIC", help="Rank by this metric, the highest first.")
-FORCE = click.option("--force", is_flag=True, help="Run what was run before with the same code and parameters, too.")
+FORCE = click.option("--force", is_flag=True, help="Run again what was run before with the same code and parameters.")
 SWEEP = (GRID, SAMPLE, TRIALS, SEED, WORKERS, SCHEDULER, MINIMIZE, MAXIMIZE, FORCE)
 
 # %% ../../nbs/44_options.ipynb #636065ba
 NAME_IF_ANY = click.argument("name", required=False)
 STATUS = click.option("--status", type=click.Choice(["running", "done", "failed", "pruned"]))
 SORT = click.option(
-    "--sort", metavar="NAME", help="By a metric, a parameter, start or seconds; --sort=-NAME turns it round."
+    "--sort", metavar="NAME", help="By a metric, a parameter, start or seconds; --sort=-NAME sorts in descending order."
 )
 LIMIT = click.option("--limit", type=AtLeast(1, int), metavar="N", help="Only the first N.")
 KEEP = click.option("--keep", type=AtLeast(0, int), required=True, metavar="N", help="Of each job, the newest N stay.")

@@ -158,7 +158,7 @@ def _predictions(
 def outcomes(
     log: Log,
     contracts: Mapping[str, Contract],  # tag -> contract of each model that is to be asked; the champion first
-    as_of: datetime | None = None,  # actuals that arrived before; None: by now
+    as_of: datetime | None = None,  # actuals that arrived before; None: now
     labels: str | None = None,  # a file of actuals by the key of a row; None: what `/actuals` received
 ) -> Outcomes:
     "All logged predictions with their actuals; raises `DaybookError` if there are none to judge by."

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from .column_types import Form, database_type, form_of
 from .conversion import check_format, typed_conversion, without_missing
 from .project import DaybookError
-from .recognition import is_filler, is_filler_day, personal_by_name, personal_by_values
+from .recognition import is_filler, is_filler_day, is_number_of_people, personal_by_name, personal_by_values
 from .sources import Source
 from .sql import identifier, literal
 
@@ -107,20 +107,19 @@ def _fillers(values: str, form: Form) -> list[str]:
 # %% ../../nbs/50_profile.ipynb #777608dc
 def _rare(values: str) -> tuple[tuple[str, int, str], ...]:
     "Rare spellings of a column, how often they occur, and the frequent value that each is perhaps."
+    same = "nfc_normalize(lower(trim(r.text))) = nfc_normalize(lower(trim(f.text)))"
     near = (
         "lower(trim(r.text)) = lower(trim(f.text)) OR (length(r.text) > 3 AND levenshtein(r.text, f.text) <= 2"
         " AND jaro_winkler_similarity(lower(r.text), lower(f.text)) > 0.8 AND NOT regexp_matches(r.text, '[0-9]'))"
     )
-    rows = duckdb.sql(
+    query = (
         f"SELECT r.text, r.n, arg_min(f.text, levenshtein(r.text, f.text)) FROM {values} r JOIN {values} f"
-        f" ON r.n * 20 <= f.n AND ({near}) GROUP BY r.text, r.n ORDER BY r.n, r.text LIMIT 5"
+        f" ON (r.n * 20 <= f.n AND ({near})) OR ({same} AND (r.n, r.text) < (f.n, f.text))"
+        f" GROUP BY r.text, r.n ORDER BY r.n, r.text LIMIT 5"
     )
-    return tuple(rows.fetchall())
+    return tuple(duckdb.sql(query).fetchall())
 
 # %% ../../nbs/50_profile.ipynb #d17cc7e5
-_SHARES = (0.01, 0.25, 0.5, 0.75, 0.99)
-
-
 def _statistics(values: str, type: type) -> dict[str, Any]:
     "What the numbers or times of a column reach from and to, and where most of them lie."
     low, high = _range_without(values, [])
@@ -128,7 +127,7 @@ def _statistics(values: str, type: type) -> dict[str, Any]:
         return {"low": low, "high": high}
     share = f"sum(n) OVER (ORDER BY converted) / (SELECT sum(n) FROM {values})"
     sums = f"SELECT converted, {share} AS share FROM {values}"
-    at = ", ".join(f"min(converted) FILTER (share >= {share})" for share in _SHARES)
+    at = ", ".join(f"min(converted) FILTER (share >= {share})" for share in (0.01, 0.25, 0.5, 0.75, 0.99))
     return {"low": low, "high": high, "quartiles": duckdb.sql(f"SELECT {at} FROM ({sums})").fetchall()[0]}
 
 # %% ../../nbs/50_profile.ipynb #746b7097
@@ -136,7 +135,8 @@ def _text_statistics(values: str, name: str, n_distinct: int) -> dict[str, Any]:
     "Rare spellings and personal data of a column of texts."
     texts = [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY hash(text) LIMIT 1000").fetchall()]
     by_name = personal_by_name(name) if n_distinct > 2 else None
-    return {"personal": personal_by_values(texts) or by_name, "rare": _rare(values) if n_distinct <= 200 else ()}
+    personal = personal_by_values(texts) or by_name
+    return {"personal": personal, "rare": _rare(values) if n_distinct <= 200 and not personal else ()}
 
 # %% ../../nbs/50_profile.ipynb #4be04ed9
 def _column(
@@ -150,6 +150,8 @@ def _column(
     form = form_of(values, database, decimal, n < rows, format)
     if form.type is None:
         return Column(name, form, database, rows, rows - n, 0, 0)
+    if form.type is int and _read_as(database) == "VARCHAR" and is_number_of_people(name):
+        form = replace(form, type=str, is_code=True)  # 0170 and +49 170 are more than their digits
     _convert_values(values, form, database, decimal)
     fillers = [text for text in _fillers(values, form) if text not in form.gaps]
     asked = [text for text in fillers if form.type in (int, float) and text[0] == "9"]  # it may be a number
@@ -167,7 +169,8 @@ def _column(
         facts |= _text_statistics(values, name, n_distinct)
     elif form.type is not bool:
         facts |= _statistics(values, form.type)
-        facts["personal"] = personal_by_name(name) if form.type is date else None
+        is_told = form.type in (date, datetime) or (form.type is int and is_number_of_people(name) and longest >= 6)
+        facts["personal"] = personal_by_name(name) if is_told else None
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)
 
@@ -180,7 +183,7 @@ class Profile:
         source: Source,  # as `open_source` opens it
         formats: Mapping[str, str] | None = None,  # by column: how dates are written, where it is known
     ):
-        relation, self.name, self.decimal = source.relation, source.name, source.decimal
+        relation, self.name, self.decimal, self.encoding = source.relation, source.name, source.decimal, source.encoding
         self.table = f"profile_{uuid.uuid4().hex}"  # in DuckDB
         duckdb.execute(f"CREATE TEMP TABLE {self.table} AS SELECT * FROM relation")
         weakref.finalize(self, duckdb.execute, f"DROP TABLE IF EXISTS {self.table}").atexit = False

@@ -9,32 +9,39 @@ __all__ = ['left_out', 'questions', 'Proposal', 'propose']
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 
 import duckdb
 
 from .profile import Column, Profile
 from .project import DaybookError
-from .proposed_field import ProposedField, is_closed, percent, proposed_field
+from .proposed_field import ProposedField, is_closed, percent, proposed_field, unfit
 from .recognition import python_name
-from .roles import Roles, format_options, is_identifier, two_meanings
+from .roles import Roles, format_options, is_identifier
 
 # %% ../../nbs/51_proposal.ipynb #f9f6eb02
-def _unfit(column: Column, others: list[str], twins: Mapping[str, str]) -> str | None:
-    "Why no field can hold a column; None if one can."
-    if not twins.get(column.name, column.name):
-        return "it has no name"
-    if column.name in twins:
-        return f"it is one of two columns {twins[column.name]}"
-    if not column.name.isprintable() or column.name != column.name.strip():
-        return "its name has blanks around it, or letters that cannot be printed"
-    if same := [name for name in others if name.casefold() == column.name.casefold()]:
-        return f"its name is that of {same[0]} but for capitals"
-    if column.type is None and column.form.unlike:
-        return two_meanings(column.form.unlike[0])
-    if column.type is None:
-        is_nested = column.form.type is None and "NULL" not in column.database
-        return f"it holds {column.database}" if is_nested else "it is empty"
-    return None
+def _is_value(column: Column, name: str) -> bool:
+    "Whether the name of a column could be a value in it."
+    if column.type in (int, float):
+        return bool(re.fullmatch(r"[+-]?\d*[.,]?\d+(e[+-]?\d+)?", name, re.IGNORECASE))
+    if column.type in (date, datetime):
+        return bool(re.match(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}", name))
+    return name in {text for text, _ in column.values}
+
+
+def _file_questions(profile: Profile, source: str) -> list[str]:
+    "What the file leaves open: whether it has a line of names, and how its letters are written."
+    found, columns = [], list(profile.columns.values())
+    telling = [c for c in columns if c.type in (int, float, date, datetime) or is_closed(c)]
+    if len(telling) > 1 and all(_is_value(c, profile.twins.get(c.name, c.name)) for c in telling):
+        names = _listed(list(profile.columns))
+        found.append(f"has `{source}` a line of names? Its first line looks like a row, and became names: {names}.")
+    texts = [*profile.columns, *(text for c in columns if not c.personal for text, _ in c.values)]
+    example = next((text for text in texts if not text.isascii() and text.isprintable()), None)
+    if profile.encoding in ("cp1252", "latin-1") and example:
+        right = f"is `{example[:40]}` right? If not, save it as UTF-8."
+        found.append(f"`{source}` is not UTF-8, and is read as Windows-1252: {right}")
+    return found
 
 # %% ../../nbs/51_proposal.ipynb #e510dd83
 def left_out(
@@ -48,7 +55,7 @@ def left_out(
     for position, column in enumerate(profile.columns.values()):
         if column.name in (roles.target, roles.time, *roles.key):
             continue
-        reason = _unfit(column, names[:position], profile.twins) or leaks.get(column.name)
+        reason = unfit(column, names[:position], profile.twins) or leaks.get(column.name)
         if not reason and column.n_distinct == 1 and not column.n_missing and column.rows >= 20:
             reason = f"it is always {column.values[0][0]}"
         if not reason and is_identifier(column):
@@ -87,6 +94,9 @@ def _column_questions(field: ProposedField) -> list[str]:
         found.append(f"{name}: is `{text}` ({percent(n, column.rows)}) a spelling of `{other}`?")
     if column.form.unlike and column.type is str:
         found.append(f"is {name} a number? It is read as text, since {_listed(list(column.form.unlike))} is none.")
+    elif column.form.unlike and column.type is datetime:
+        text = column.form.unlike[0]
+        found.append(f"{name}: `{text}` has no time zone, and others have one: is it UTC? It is read as that.")
     elif column.form.unlike:
         found.append(f"is `{column.form.unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
     for gap in column.form.doubtful:
@@ -94,6 +104,7 @@ def _column_questions(field: ProposedField) -> list[str]:
     if (
         column.type is str
         and not column.personal
+        and not column.form.unlike
         and not is_closed(column)
         and any(" " in text for text, _ in column.values)
     ):
@@ -202,7 +213,7 @@ def propose(
     "A contract for a table."
     names = list(profile.columns)
     for name in filter(None, (roles.target, roles.time, *roles.key)):
-        if reason := _unfit(profile.columns[name], names[: names.index(name)], profile.twins):
+        if reason := unfit(profile.columns[name], names[: names.index(name)], profile.twins):
             raise DaybookError(f"{name!r} cannot be the target, the time or part of the key: {reason}")
     reasons = left_out(profile, roles, leaks)
     fields: dict[str, ProposedField] = {}
@@ -213,13 +224,21 @@ def propose(
             fields[name] = proposed_field(column, python_name(name, taken), is_target=name == roles.target)
     label = fields.pop(roles.target, None) if roles.target else None
     rest = list(fields.values())
-    if label and not rest:
-        raise DaybookError(f"{profile.name} has no column but {roles.target!r} that a model could learn from")
+    is_said = "target" not in roles.guessed
+    if label and is_said and not rest:
+        why = "; ".join(f"{name}: {reason}" for name, reason in [*reasons.items()][:3])
+        why = f" ({why})" if why else ""
+        raise DaybookError(f"{profile.name} has no column but {roles.target!r} that a model could learn from{why}")
     alike = {name.casefold(): name for name in reasons}
-    if label and (name := next((name for name in (*fields, roles.target) if name.casefold() in alike), None)):
+    if (
+        label
+        and is_said
+        and (name := next((name for name in (*fields, roles.target) if name.casefold() in alike), None))
+    ):
         raise DaybookError(f"{name} and {alike[name.casefold()]} differ in capitals only: rename one in {profile.name}")
     source = profile.name if " " in profile.name else profile.name.rstrip("/").rpartition("/")[2]
-    asked = [question for column in profile.columns.values() for question in _ambiguous(column)]
+    asked = _file_questions(profile, source)
+    asked += [question for column in profile.columns.values() for question in _ambiguous(column)]
     asked += questions(source, rest, label, reasons)
     if label and not roles.time:
         asked += _copies(profile)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['find_column', 'find_key', 'repeats', 'is_complete', 'is_identifier', 'guess_time', 'guess_key', 'can_be_target',
-           'guess_target', 'Roles', 'two_meanings', 'format_options', 'roles']
+           'guess_target', 'Roles', 'format_options', 'roles']
 
 # %% ../../nbs/51_roles.ipynb #834b88b2
 import re
@@ -18,8 +18,8 @@ import duckdb
 from .parameters import nearest
 from .profile import Column, Profile
 from .project import DaybookError
-from .proposed_field import MOST_VALUES, percent
-from .recognition import python_name
+from .proposed_field import MOST_VALUES, percent, two_meanings, unfit
+from .recognition import how_to_date, python_name
 
 # %% ../../nbs/51_roles.ipynb #09cfb16d
 def find_column(profile: Profile, name: str) -> str:
@@ -61,11 +61,12 @@ def is_identifier(column: Column) -> bool:
         return False
     if column.type is str:
         texts = [text.strip() for text, _ in column.values]
-        is_measured = bool(column.form.unlike) or all(re.fullmatch(r"\d{4}-\d\d|\d\d:\d\d(:\d\d)?", t) for t in texts)
+        is_measured = bool(column.form.unlike) or all(re.fullmatch(r"\d{4}-\d\d", text) for text in texts)
         return column.longest <= 64 and not is_measured and not any(" " in text for text in texts)
     if column.type is not int or _words(column.name) & _CALENDAR:
         return False
-    return column.high - column.low < 2 * column.rows
+    last = re.findall(r"[^\W\d_]+", column.name.lower())[-1:]
+    return column.high - column.low < 2 * column.rows or bool(set(last) & _ID)
 
 # %% ../../nbs/51_roles.ipynb #551560fe
 _WORDS = {"time": set("day date time timestamp datum tag zeit dteday".split())}
@@ -78,23 +79,31 @@ def _words(column: str) -> set[str]:
     return set(re.findall(r"[^\W\d_]+", column.lower()))
 
 # %% ../../nbs/51_roles.ipynb #f0d9682d
+def _candidates(profile: Profile) -> list[Column]:
+    "The columns that can be fields, and may be guessed to be anything."
+    names = list(profile.columns)
+    columns = enumerate(profile.columns.values())
+    return [column for number, column in columns if not unfit(column, names[:number], profile.twins)]
+
+
 def guess_time(profile: Profile) -> str | None:
     "The column that is most likely the time of a row."
-    found = [c for c in profile.columns.values() if c.type in (date, datetime) and is_complete(c) and c.n_distinct > 1]
+    found = [c for c in _candidates(profile) if c.type in (date, datetime) and is_complete(c) and c.n_distinct > 1]
+    found = [column for column in found if not column.personal]
     named = [column.name for column in found if _words(column.name) & _WORDS["time"]]
-    return next(iter([*named, *(column.name for column in found if not column.personal)]), None)
+    return next(iter([*named, *(column.name for column in found)]), None)
 
 # %% ../../nbs/51_roles.ipynb #6dd195e2
 def guess_key(profile: Profile, time: str | None, target: str | None = None) -> tuple[str, ...]:
     "The columns that most likely make a row unique."
-    texts = [c for c in profile.columns.values() if is_identifier(c) and c.type is str]
-    if texts:
-        return (min(texts, key=lambda column: not (_words(column.name) & _ID)).name,)
+    ids = [c for c in _candidates(profile) if is_identifier(c) and (c.type is str or _words(c.name) & _ID)]
+    if ids:
+        return (min(ids, key=lambda column: not (_words(column.name) & _ID)).name,)
     if not time:
         return ()
     others = [
         column.name
-        for column in profile.columns.values()
+        for column in _candidates(profile)
         if is_complete(column) and column.type in (int, str) and not column.is_unique and column.n_distinct > 1
         if column.name != target
     ]
@@ -110,7 +119,7 @@ def can_be_target(column: Column) -> bool:
 # %% ../../nbs/51_roles.ipynb #71686419
 def guess_target(profile: Profile, taken: Sequence[str]) -> str | None:
     "The column that is most likely to be predicted."
-    free = [c for c in profile.columns.values() if can_be_target(c) and c.name not in taken and not c.personal]
+    free = [c for c in _candidates(profile) if can_be_target(c) and c.name not in taken and not c.personal]
     found = [column.name for column in free if not _words(column.name) & _CALENDAR]
     named = [name for name in found if _words(name) & _WORDS["target"]]
     return next(iter([*named, *reversed(found)]), None)
@@ -127,26 +136,22 @@ class Roles:
     warnings: tuple[str, ...] = field(default=())
 
 # %% ../../nbs/51_roles.ipynb #600ea4ef
-def two_meanings(
-    text: str,  # such as 1.174
-) -> str:
-    "Why no field is made of numbers whose points may stand between thousands, and how to write them."
-    return f"{text} may have thousands or decimals: write it as {text.replace('.', '')}, or as {text}0"
-
-
 def _check_target(column: Column) -> None:
     "Raise `DaybookError` for a column that cannot be predicted."
     if can_be_target(column) or (column.type is int and column.high - column.low >= column.rows > 1):
         return
-    if column.type is str:
+    if column.n_distinct == 1:
+        why = f"it has one value only, {column.values[0][0]}"
+        why += ", and is empty elsewhere: write another where it is not so" if column.n_missing else ""
+    elif column.type is str:
         why = f"it has {column.n_distinct:,} different texts; a class is one of 2 to {MOST_VALUES}"
         text = (*column.form.unlike, column.values[0][0])[0]
         if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", text):
             why = f"it holds texts such as {text}: write numbers with a decimal point and nothing else"
     elif column.type is None and column.form.unlike:
         why = two_meanings(column.form.unlike[0])
-    elif column.n_distinct < 2:
-        why = "it has one value only" if column.n_distinct else "it is empty"
+    elif not column.n_distinct:
+        why = "it is empty"
     else:
         why = "it names rows" if is_identifier(column) else "it is no number, no yes or no, and no text"
     raise DaybookError(f"{column.name} cannot be the target: {why}")
@@ -158,21 +163,23 @@ def format_options(column: Column) -> list[str]:
     return [f"--format {shlex.quote(f'{column.name}={format}')}" for format in formats]
 
 
-def _check_time(column: Column, is_time: bool) -> None:
+def _check_time(profile: Profile, column: Column, is_time: bool) -> None:
     "Raise `DaybookError` for a column that cannot be the time, or part of the key."
     role = "the time" if is_time else "part of the key"
     if is_time and column.type not in (date, datetime):
-        option = f". If they are dates, say how they are written: --format {shlex.quote(f'{column.name}=%d.%m.%Y')}"
-        how = option if column.type is str and re.search(r"\d", column.values[0][0]) else ""
+        how = how_to_date(column.name, column.values[0][0], column.type is int) if column.values else ""
         raise DaybookError(f"{column.name} cannot be the time: it holds no dates, but {_kind(column)}{how}")
     if column.form.other_format:
         forms = f"{column.form.format} or {column.form.other_format}"
         text = f"{column.values[0][0]} may be {forms}: say {' or '.join(format_options(column))}"
         raise DaybookError(f"{column.name} cannot be {role} as it is: {text}")
     if column.n_missing:
-        count = percent(column.n_missing, column.rows)
+        count, cell = percent(column.n_missing, column.rows), profile.cell(column.name)
+        query = f"SELECT rowid, {cell} FROM {profile.table} WHERE {profile.sql(column.name)} IS NULL"
+        row, text = duckdb.sql(f"{query} ORDER BY rowid LIMIT 1").fetchall()[0]
+        first = f"row {row} ({text})" if text else f"row {row}"
         raise DaybookError(
-            f"{column.name} cannot be {role}: it is missing in {count}; take those rows out of the table"
+            f"{column.name} cannot be {role}: it is missing in {count}, as in {first}; take those rows out of the table"
         )
 
 
@@ -223,12 +230,9 @@ def roles(
         _check_target(profile.columns[target])
     if target and target in (time, *key):
         raise DaybookError(f"{target} cannot be the target and the time, or part of the key, at once")
-    if target and profile.decimal == "," and profile.columns[target].n_missing:
-        rest = "take those rows out of the table"
-        raise DaybookError(f"{target} is missing in {percent(profile.columns[target].n_missing, profile.rows)}: {rest}")
     for name in {*key, *filter(None, [time])}:
         if not (for_show and profile.columns[name].form.other_format):
-            _check_time(profile.columns[name], name == time)
+            _check_time(profile, profile.columns[name], name == time)
     forgotten = _forgotten(profile, target, time, key) if target and not for_show else []
     key, warnings = _sound_key(profile, key, time)
     return Roles(target, time, key, frozenset(guessed), (*warnings, *forgotten))

@@ -173,7 +173,9 @@ def _print_messages() -> None:
 # %% ../../nbs/10_shipping.ipynb #ca4536c2
 @click.command()
 @click.option("--every", metavar="SECONDS", default=10.0, show_default=True, help="How often to look.")
-@click.option("--grace", metavar="SECONDS", default=30.0, show_default=True, help="To go on for, once told to stop.")
+@click.option(
+    "--grace", metavar="SECONDS", default=30.0, show_default=True, help="How long to go on shipping, once told to stop."
+)
 @click.option("--once", is_flag=True, help="Ship what is closed, and end.")
 def ship(every: float, grace: float, once: bool) -> int:
     "Move closed segments of the log from $IOLOG_DIR to $IOLOG_STORE, until told to stop."

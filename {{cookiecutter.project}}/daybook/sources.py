@@ -19,8 +19,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .csv_files import csv_relation, open_bytes, readable, unique_names
+from .csv_files import csv_relation, readable, unique_names
 from .databases import database_url, is_query, query
+from .encodings import open_bytes
 from .frames import to_arrow
 from .parts import find_files, localize, partitions
 from .passwords import masked, without_password
@@ -38,6 +39,7 @@ class Source:
     is_text: bool  # whether every column is VARCHAR, as texts stand in the source
     names: list[str]  # of the columns, as the source has them
     delimiter: str | None = None  # of a CSV file
+    encoding: str | None = None  # of a CSV file
     folder: Any = field(default=None, repr=False)  # of copies, which are deleted with the source
 
     @cached_property
@@ -146,15 +148,14 @@ def _open_file(path: Path, folder: Any, connection: duckdb.DuckDBPyConnection) -
     "One file of any format."
     kind = _format_of(path)
     if kind == "csv":
-        rows, names, delimiter = csv_relation(path, Path(folder.name), connection)
-        return Source(rows, path.name, True, names, delimiter)
+        rows, names, dialect = csv_relation(path, Path(folder.name), connection)
+        return Source(rows, path.name, True, names, dialect.delimiter[0], dialect.encoding)
     return _parquet(path, connection) if kind == "parquet" else _json(path, kind == "json list", connection)
 
 # %% ../../nbs/05_sources.ipynb #ff56ae74
 def _with_partitions(part: Source, values: dict[str, str]) -> Source:
     "A part with the columns that its folders stand for."
-    own = {name.casefold() for name in part.names}
-    new = {name: value for name, value in values.items() if name.casefold() not in own}
+    new = {name: value for name, value in values.items() if name.casefold() not in map(str.casefold, part.names)}
     if new:
         columns = ", ".join(f"{literal(value)} AS {identifier(name)}" for name, value in new.items())
         part.relation, part.names = part.relation.project(f"*, {columns}"), [*part.names, *new]
@@ -176,7 +177,7 @@ def _together(parts: Sequence[Source], name: str) -> Source:
     rows = parts[0].relation.project(select(parts[0]))
     for part in parts[1:]:
         rows = rows.union(part.relation.project(select(part)))
-    return Source(rows, name, is_text, [names[each] for each in columns], parts[0].delimiter)
+    return Source(rows, name, is_text, [names[each] for each in columns], parts[0].delimiter, parts[0].encoding)
 
 # %% ../../nbs/05_sources.ipynb #015967ea
 _MANY = 50
@@ -191,7 +192,7 @@ def _fewer(parts: Sequence[Source], folder: Path, connection: duckdb.DuckDBPyCon
             file = folder / f"{len(list(folder.iterdir()))}.parquet"
             group.relation.write_parquet(str(file))
             rows = connection.sql(f"FROM read_parquet({literal(str(file))}, hive_partitioning = false)")
-            parts.append(Source(rows, group.name, group.is_text, group.names, group.delimiter))
+            parts.append(Source(rows, group.name, group.is_text, group.names, group.delimiter, group.encoding))
     return list(parts)
 
 # %% ../../nbs/05_sources.ipynb #0b4b3da2
