@@ -12,7 +12,7 @@ from daybook import site
 from daybook.project import DaybookError
 from daybook.recent import recent_runs
 from daybook.runs import Run, open_runs
-from daybook.site_pages import chapter_pages
+from daybook.site_pages import chapter_pages, split_directives
 from daybook.site_reports import newest_runs, reports
 
 ROOT = Path(__file__).parents[2]
@@ -153,3 +153,11 @@ def test_copies_that_jupyter_keeps_are_no_pages(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert "checkpoint" not in str(site.project_contents(tmp_path))
+
+
+def test_docs_keeps_a_clone_of_git(tmp_path: Path) -> None:
+    (tmp_path / "site" / ".git").mkdir(parents=True)
+    (tmp_path / "site" / "objects.inv").write_text("")
+    with pytest.raises(DaybookError, match="is a clone of git, whose commits would be lost"):
+        site._check(tmp_path / "site")
+    assert split_directives("#| :\n1 + 1")[0] == set()

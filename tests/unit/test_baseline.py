@@ -1,9 +1,13 @@
 """The naive baseline: what suits the contract, and a sentence that is true."""
 
+from dataclasses import replace
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 from kinds import ended, lasted, late, of, timeless, trips
+from pydantic import BaseModel
 
 from daybook import example
 from daybook.baseline import Comparison, compare, compare_origins, naive_baseline, standard_error
@@ -117,5 +121,36 @@ def test_standard_error_counts_days_and_not_rows() -> None:
     random = np.random.default_rng(0)
     days, blocks = random.normal(0, 1, 30).repeat(24), np.arange(30).repeat(24)
     assert standard_error(days, np.arange(len(days))) < 0.05 < 0.15 < standard_error(days, blocks)
-    assert standard_error(np.array([1.0, 3.0]), np.array([0, 0])) == 1.0
-    assert standard_error(np.array([1.0]), np.array([0])) == float("inf")
+    assert standard_error(np.array([1.0, 3.0]), np.array([0, 1])) == 1.0
+    assert standard_error(np.array([1.0, 3.0]), np.array([0, 0])) == float("inf"), "one day tells nothing"
+
+
+class Month(BaseModel):
+    month: date
+    weekday: int
+
+
+class Sold(Month):
+    sold: float
+
+
+def test_baseline_of_monthly_rows_is_the_value_of_the_month_before() -> None:
+    monthly = Contract(Sold, target="sold", time="month", key=("month", "weekday"), name="sold")
+    months = pd.date_range("2022-01-01", periods=36, freq="MS")
+    frame = pd.DataFrame([(month, n, 10.0 * i + n) for i, month in enumerate(months) for n in range(3)])
+    frame.columns = ["month", "weekday", "sold"]
+    baseline = naive_baseline(monthly, frame[:-3], frame[-3:])
+    assert (baseline.name, *baseline.predictions) == ("last value of the same weekday", 340, 341, 342)
+    alone = Contract(Sold, target="sold", time="month", key=("month",), name="sold")
+    assert naive_baseline(alone, frame[:-3:3], frame[-3::3]).name == "last value"
+    daily = frame.assign(month=pd.date_range("2022-01-01", periods=36).repeat(3))
+    assert naive_baseline(monthly, daily[:-3], daily[-3:]).name.endswith("same weekday and weekday of the time")
+
+
+def test_one_held_out_day_is_no_verdict() -> None:
+    past, ahead = split(example.contract, example.sample(days=40))
+    baseline, day = naive_baseline(example.contract, past, ahead), ahead["day"] == ahead["day"].max()
+    right = ahead["rentals"].to_numpy(float)
+    last = replace(baseline, predictions=baseline.predictions[day])
+    assert compare(example.contract, ahead, right, baseline, example.loss, "mae").is_better
+    assert not compare(example.contract, ahead[day], right[day], last, example.loss, "mae").is_better

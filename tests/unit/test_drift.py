@@ -216,3 +216,11 @@ def test_wide_tables_are_compared_in_parts() -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 60)), columns=[f"x{n}" for n in range(60)])
     kinds = dict.fromkeys(frame.columns, "number")
     assert len(changes(frame, frame.tail(200), kinds=kinds)) == 60
+
+
+def test_column_that_had_no_value_does_not_stand_still() -> None:
+    day = np.arange(2000) // 30
+    before = pd.DataFrame({"x": np.full(2000, np.nan), "day": day})
+    after = pd.DataFrame({"x": np.random.default_rng(0).normal(20, 5, 300), "day": np.arange(300) // 43})
+    change = changes(before, after, kinds={"x": "number"}, block="day")["x"]
+    assert "stands still" not in change.reasons

@@ -150,3 +150,13 @@ def test_with_every_class_adds_a_row_for_each_absent_class() -> None:
     assert np.isnan(matrix[3]).all() and not np.isnan(matrix[:3]).any()
     assert with_every_class(late, np.ones((2, 1)), np.ones(2))[1].tolist() == [1, 1, 0]
     assert with_every_class(late, np.ones((2, 1)), np.array([0.0, 1.0]))[0].shape == (2, 1)
+
+
+@pytest.mark.parametrize("name", list(COLUMNS))
+def test_field_without_a_value_is_left_out(name: str) -> None:
+    kind = COLUMNS[name].dtype.kind
+    empty = {"f": np.nan, "M": np.datetime64("NaT"), "O": None}[kind]
+    columns = COLUMNS | {name: np.full(len(COLUMNS[name]), empty, COLUMNS[name].dtype)}
+    encoder = Encoder(ended).fit(columns)
+    assert encoder.left_out[name] == "it has no value in any row"
+    assert not any(each.startswith(name) for each in encoder.names)

@@ -159,3 +159,17 @@ def test_take_leaves_the_source_if_the_folder_refuses_it(tmp_path: Path) -> None
     with pytest.raises(OSError, match="archive"):
         Folder.at(tmp_path).take("archive/segment.jsonl", tmp_path / "segment.jsonl")
     assert (tmp_path / "segment.jsonl").exists()
+
+
+def test_write_atomically_writes_what_a_link_points_to(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "champion.json").write_text("{}")
+    (tmp_path / "champion.json").symlink_to(tmp_path / "shared" / "champion.json")
+    write_atomically(tmp_path / "champion.json", b"new")
+    assert (tmp_path / "shared" / "champion.json").read_bytes() == b"new" and (tmp_path / "champion.json").is_symlink()
+
+
+def test_folder_reads_names_that_look_like_patterns(folder: Folder) -> None:
+    folder.put("train [v2]/run.json", b"2")
+    folder.put("train/run.json", b"1")
+    assert folder.read_all(folder.list()) == {"train [v2]/run.json": b"2", "train/run.json": b"1"}

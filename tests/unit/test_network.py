@@ -14,6 +14,12 @@ from daybook.encoder import Encoder
 from daybook.network import Network, open_session, read_network, write_network
 
 
+@pytest.mark.parametrize(("threads", "count"), [("3", 3), ("4,2", 4), (" ", 0), ("", 0)])
+def test_session_has_as_many_threads_as_openmp(threads: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert network.session_options().intra_op_num_threads == count
+
+
 def graph(weights: np.ndarray, dtype: int = TensorProto.FLOAT) -> onnx.ModelProto:
     """A graph that multiplies the rows of a matrix, as float32, by weights; what is missing counts as 0."""
     nodes = [

@@ -32,6 +32,10 @@ USES = "from daybook.runs import record\nrecord(length=len(database))\nprint(dat
         ("postgresql://ann:p@ss/word@host/db", "postgresql://ann:***@host/db"),
         ("postgresql://host/db?user=ann&password=secret&a=1", "postgresql://host/db?user=ann&password=***&a=1"),
         ("postgresql://:secret@host/db?sslpassword=other", "postgresql://:***@host/db?sslpassword=***"),
+        ("https://host/t.csv?sig=secret&a=1", "https://host/t.csv?sig=***&a=1"),
+        ("s3://b/t.csv?X-Amz-Signature=secret", "s3://b/t.csv?X-Amz-Signature=***"),
+        ("https://host/t.csv?a=1&access_token=secret", "https://host/t.csv?a=1&access_token=***"),
+        ("https://secret@host/t.csv", "https://***@host/t.csv"),
     ],
 )
 def test_masked_takes_the_password_out_of_a_url(url: str, shown: str) -> None:

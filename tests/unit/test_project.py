@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daybook import __version__
-from daybook.project import DaybookError, isolate, package_folder, project_root, version
+from daybook.project import DaybookError, from_project, isolate, package_folder, project_root, version
 
 
 @pytest.fixture
@@ -59,3 +59,12 @@ def test_isolate_leaves_nothing_behind() -> None:
 
 def test_version_is_the_librarys() -> None:
     assert version() == __version__
+
+
+def test_from_project_takes_relative_places_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "champion.json").write_text("{}")
+    (tmp_path / "nbs").mkdir()
+    monkeypatch.chdir(tmp_path / "nbs")
+    assert from_project("store") == str(tmp_path / "store")
+    same = ["/srv/store", "s3://bucket/iolog", "memory://x", None]
+    assert [from_project(place) for place in same] == same

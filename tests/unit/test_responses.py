@@ -44,7 +44,7 @@ def accepts(contract: Contract, actual: Any) -> bool:
     ("target", "taken", "refused"),
     [
         (float, ["3", "2.5", "-1e9"], ['"red"', "null", "NaN"]),
-        (bool, ["0", "1", "true", "0.5"], ['"late"', "null"]),
+        (bool, ["0", "1", "true", "1.0"], ['"late"', "null", "0.5", "2"]),
         (Literal["red", "blue"], ['"red"', '"blue"'], ['"Red"', '"green"', "0", "null", '""']),
         (Literal[1, 2, 3], ["1", "3"], ["4", "1.5", '"1"', "null"]),
     ],

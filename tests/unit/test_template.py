@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from daybook import template
 from daybook.project import DaybookError
-from daybook.template import Origin, commit_of, read_origin
+from daybook.template import Origin, clone_template, commit_of, public_address, read_origin
 
+PROJECT = Path(template.__file__).parents[1]
 TABLE = '[tool.daybook]\ntemplate = "gh:ann/daybook"\ncommit = "{}"\n\n[tool.daybook.answers]\nproject = "rentals"\n'
 
 
@@ -57,3 +59,34 @@ def test_name_template_keeps_no_password(tmp_path: Path) -> None:
 def test_commit_of_takes_no_option(tmp_path: Path) -> None:
     with pytest.raises(DaybookError, match="the template has no version --all"):
         commit_of(tmp_path, "--all")
+
+
+def test_origin_of_projects_that_name_it_with_two_schemes_is_read(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        TABLE.format("a" * 40).replace("gh:ann/daybook", "https://https://example.org/daybook")
+    )
+    assert read_origin(tmp_path).template == "https://example.org/daybook"
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("https://example.org/daybook", "https://example.org/daybook"),
+        ("https://token@example.org/daybook.git", "https://example.org/daybook.git"),
+        ("HTTPS://ann:p@ss@example.org/@team/daybook", "HTTPS://example.org/@team/daybook"),
+        ("git@example.org:ann/daybook.git", "git@example.org:ann/daybook.git"),
+        ("gh:ann/daybook", "gh:ann/daybook"),
+        ("/srv/my daybook", "/srv/my daybook"),
+    ],
+)
+def test_project_names_its_template_without_a_password(address: str, named: str) -> None:
+    text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    lines = text[text.index("{%- set at") : text.index('commit = "{{')]
+    made = jinja2.Template(lines).render(cookiecutter={"_template": address}).strip()
+    assert made == f'template = "{named}"' and public_address(named) == named == public_address(address)
+
+
+def test_clone_template_shows_no_password(tmp_path: Path) -> None:
+    with pytest.raises(DaybookError, match="no template at https://127.0.0.1:1/daybook, or none") as refused:
+        clone_template("https://ann:secret@127.0.0.1:1/daybook", tmp_path, tmp_path)
+    assert "secret" not in str(refused.value)

@@ -152,3 +152,18 @@ def test_tracking_ends_what_an_interrupted_command_has_made(server: Folder) -> N
         track(EXAMPLE)
         raise KeyboardInterrupt
     assert Client.calls[-1][0] == "set_terminated" and json.loads(server.read(f"{EXAMPLE.path}/run.json")) == {}
+
+
+def test_tracking_goes_on_after_a_run_that_is_refused(server: Folder, capfd: pytest.CaptureFixture) -> None:
+    runs = [replace(EXAMPLE, id=f"2024010{day}T000000-01234567", metrics={"f1 (macro)": day}) for day in (1, 2, 3)]
+    batches = iter([None, RuntimeError("refused"), None])
+
+    def fails(name: str) -> None:
+        if name == "log_batch" and (error := next(batches)):
+            raise error
+
+    Client.fails = staticmethod(fails)
+    calls = log(server, *runs)
+    names = [metric[0] for call in calls if call[0] == "log_batch" for metric in call[2]]
+    assert names == ["f1 _macro_"] * 2 and len([call for call in calls if call[0] == "set_terminated"]) == 3
+    assert "1 of 3 runs were not logged" in capfd.readouterr().err

@@ -25,7 +25,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 from . import models
 from .files import Folder, make_folder, reachable, write_atomically
 from .models import ModelNotFound
-from .project import DaybookError, project_root, user_name
+from .project import DaybookError, from_project, project_root, user_name
 from .replay import one_line
 from .values import without_nan
 
@@ -62,7 +62,7 @@ def read_champion() -> Champion:
 # %% ../../nbs/08_champion.ipynb #5b638b8c
 def model_store() -> Folder:
     "`$MODEL_STORE`, or `models` in this project; raises `DaybookError` for a URL that cannot be one."
-    url = os.environ.get("MODEL_STORE") or project_root() / "models"
+    url = from_project(os.environ.get("MODEL_STORE")) or project_root() / "models"
     try:
         return Folder.at(url)
     except DaybookError as error:

@@ -99,7 +99,7 @@ def _number(name: str, reference: Numbers, window: Numbers, learned: Numbers, ta
         **_common(bound, (reference, window), float(is_new)),
         lost=float(p[q == 0].sum() / max(p.sum(), 1)) if lost else 0.0,
         lost_values=lost[:NAMED],
-        **_fullest(cut.middles, p, q, bound.top),
+        **_fullest(cut.middles, p, q, bound.top if p.sum() else None),
         **_moments(reference, window, p, q, bound.shift),
         **_bars_of_numbers(reference, window, p, q),
     )

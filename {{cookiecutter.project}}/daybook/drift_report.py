@@ -88,7 +88,7 @@ _MOST_BLOCKS = 200
 def _in_blocks(window: Window, basis: Reference, contract: Contract, is_logged: bool) -> tuple[Rows, Rows, Rows]:
     "Reference, window and learned rows, each with the block that a row belongs to."
     length = max((window.end - window.start).days // _BLOCKS, 1)
-    dated = f"*, datediff('day', DATE '{window.start}', {day_sql(contract)}) // {length} AS {_BLOCK}"
+    dated = f"*, floor(datediff('day', DATE '{window.start}', {day_sql(contract)}) / {length})::BIGINT AS {_BLOCK}"
     of_learned = dated
     if not contract.time:
         blocks = min(max(len(basis.learned) * _BLOCKS // max(len(window.rows), 1), 2), _MOST_BLOCKS)

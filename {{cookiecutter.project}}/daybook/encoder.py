@@ -56,8 +56,6 @@ def codes(values: np.ndarray, code: Mapping[Any, float]) -> np.ndarray:
 def _reason_against_text(values: np.ndarray, frequent: Sequence[str]) -> str:
     "Why a text is left out; empty if it is not."
     present = [value for value in values.tolist() if value is not None]
-    if not present:
-        return "it has no value in any row"
     known, distinct = set(frequent), len(set(present))
     share = sum(value in known for value in present) / len(present)
     if share >= 0.5:
@@ -94,6 +92,8 @@ def _learn(
     is_key: bool,
 ) -> tuple[dict[Any, float], str]:  # codes of values, and a reason to leave the field out, or ""
     "What the training rows say about one field."
+    if not any(value is not None and value == value for value in values.tolist()):  # NaN is not itself
+        return {}, "it has no value in any row"
     if kind == "integer":
         return {}, _reason_against_integer(values, is_key)
     if kind == "other":

@@ -63,7 +63,7 @@ def sync_tree(folder: Path) -> None:
 @contextlib.contextmanager
 def replacing(path: Path, mode: int | None = None, durable: bool = True) -> Iterator[Path]:
     "A draft to write, which becomes the file at the end, unless an exception is raised."
-    make_folder(path.parent)
+    make_folder((path := path.resolve() if path.is_symlink() else path).parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         draft.touch(0o666 if mode is None else mode)
@@ -93,8 +93,7 @@ def sha256_tree(folder: Path, exclude: Collection[str] = ()) -> str:  # 64 hexad
     "A hash of the paths and contents of all files in a folder, but for some paths."
     digest = hashlib.sha256()
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    files = {name: path for name, path in files.items() if name not in exclude}
-    for name, path in files.items():
+    for name, path in ((name, path) for name, path in files.items() if name not in exclude):
         digest.update(b"%d:%s:%d:" % (len(name.encode()), name.encode(), path.stat().st_size))
         with path.open("rb") as file:
             while block := file.read(2**20):
@@ -195,9 +194,11 @@ class Files(Location):
                 with contextlib.suppress(FileNotFoundError):
                     contents[path] = Path(self.root, path).read_bytes()
             return contents
-        names = [f"{self.root}/{path}" for path in paths]
+        names = {f"{self.root}/{path}" for path in paths}
+        odd = {name for name in names if set("[]*?") & set(name)}  # of which cat would make patterns
         with reachable(self):
-            contents = self.fs.cat(names, on_error="omit") if names else {}
+            contents = self.fs.cat(sorted(names - odd), on_error="omit") if names - odd else {}
+            contents |= {name: self.fs.cat_file(name) for name in odd if self.fs.exists(name)}
         return {posixpath.relpath(path, self.root): content for path, content in contents.items()}
 
 # %% ../../nbs/01_files.ipynb #7ee272e8

@@ -32,7 +32,7 @@ from .log_reading import Bound, read_table
 from .log_writer import RecorderSettings
 from .plausible import Plausible, plausible_days
 from .predictions import check_predictions
-from .project import DaybookError, project_root
+from .project import DaybookError, from_project, project_root
 from .redaction import Redaction, hash_value
 from .relations import Relation, left_join
 from .replay import json_value
@@ -53,7 +53,7 @@ class Log:
         "`folder` is this project's own unless you name one; `store` is any fsspec URL."
         self.contract, self.is_own = contract, folder is None
         if folder is None:
-            folder, store = log_folder(), store or os.environ.get("IOLOG_STORE")
+            folder, store = log_folder(), store or from_project(os.environ.get("IOLOG_STORE"))
         self.folder, self.store = Path(folder), Folder.at(store or folder)
 
     def _read(self, table: str, start: Bound, end: Bound, model: str | None = None) -> Relation:

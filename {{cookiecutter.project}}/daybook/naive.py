@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from .baseline import part_of_time
 from .contract import Contract
 from .outcomes import EvaluationWindow, Outcomes
 from .reference import Rows, learned
@@ -28,12 +29,20 @@ def _is_hourly(rows: Rows, contract: Contract) -> bool:
     return bool(rows.aggregate(f"bool_or(CAST({identifier(column)} AS TIME) <> TIME '00:00')").fetchall()[0][0])
 
 
-def kinds_sql(contract: Contract, is_hourly: bool) -> dict[str, str]:
+def _is_daily(rows: Rows, contract: Contract) -> bool:
+    "Whether days follow each other within a week, so that weekdays recur: the first of a month may be any."
+    days = rows.project(f"{day_sql(contract)} AS day").distinct()
+    gaps = days.project("day - lag(day) OVER (ORDER BY day) AS gap")
+    return (gaps.aggregate("median(gap)").fetchall()[0][0] or 1) < 7
+
+
+def kinds_sql(contract: Contract, is_hourly: bool, is_daily: bool = True) -> dict[str, str]:
     "What rows of the same kind have in common, as SQL by name."
     kinds = {name: identifier(contract.columns[name]) for name in contract.key if name != contract.time}
-    kinds["weekday"] = f"isodow({day_sql(contract)})"
+    if is_daily:
+        kinds[part_of_time("weekday", kinds)] = f"isodow({day_sql(contract)})"
     if is_hourly:
-        kinds["hour"] = f"hour({identifier(contract.columns[contract.time])})"
+        kinds[part_of_time("hour", kinds)] = f"hour({identifier(contract.columns[contract.time])})"
     return kinds
 
 # %% ../../nbs/25_naive.ipynb #43943367
@@ -72,7 +81,7 @@ LAST, _MOST_KINDS = '" last value"', 2_000_000
 def _last_values(known: Rows, contract: Contract, kinds: dict[str, str]) -> pa.Table | None:
     "The last known value of each kind; None if there are too many kinds, or if rows do not have what tells them."
     required = {contract.columns[name] for name in (*contract.key, contract.time)}
-    if not required <= set(known.columns):
+    if not kinds or not required <= set(known.columns):
         return None
     names = {f'" {name}"': sql for name, sql in kinds.items()}
     if known.aggregate(f"approx_count_distinct(({', '.join(kinds.values())}))").fetchall()[0][0] > _MOST_KINDS:
@@ -96,7 +105,8 @@ def _constant(known: Rows, contract: Contract) -> tuple[str, np.ndarray]:  # its
         return "median", np.array(known.aggregate(f"median({_Y})").fetchall()[0][0], dtype=float)
     counts = np.zeros(len(contract.classes) or 2)
     for position, n in known.aggregate(f"CAST({_Y} AS INTEGER), count(*)", _Y).fetchall():
-        counts[position] = n
+        if position is not None and 0 <= position < len(counts):
+            counts[position] = n
     shares = np.maximum(counts, 1) / np.maximum(counts, 1).sum()
     return "base rate", shares if contract.classes else shares[1]
 
@@ -127,7 +137,7 @@ def naive_baselines(
     words, constants = {name: name}, {name: constant}
     if contract.task != "regression" or not (contract.time and contract.key):
         return Baselines(window.rows, words, constants)
-    kinds = kinds_sql(contract, _is_hourly(window.rows, contract))
+    kinds = kinds_sql(contract, _is_hourly(window.rows, contract), _is_daily(known, contract))
     table = _last_values(known, contract, kinds)
     rows = _joined(window.rows, table, kinds) if table is not None else window.rows
     if table is None or rows.aggregate(f"count({LAST})").fetchall()[0][0] < window.n / 2:

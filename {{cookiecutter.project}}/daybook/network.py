@@ -56,7 +56,8 @@ def session_options() -> "onnxruntime.SessionOptions":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # 4,2: of nested loops
+    options.intra_op_num_threads = int(first) if first.isdigit() else 0
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors: what it says of a missing GPU is said below
     return options

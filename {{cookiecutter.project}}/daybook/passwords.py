@@ -12,18 +12,29 @@ from urllib.parse import unquote
 
 # %% ../../nbs/01_passwords.ipynb #e37ce37c
 _begins = re.compile(r"[A-Za-z][\w+.:-]*://")
-_password = re.compile(r"(://[^/@]*?:)(?!\d+(?:/|$))(.+)(?=@)|([?&](?:ssl)?password=)([^&#]+)", re.IGNORECASE)
+_secrets = "(ssl)?password|pwd|sig|(x-amz-|x-goog-)?signature|(x-amz-security-|access_)?token|api_?key|secret"
+_password = re.compile(
+    r"(?P<user>://[^/@]*?:)(?!\d+(?:/|$))(?P<password>.+)(?=@)"
+    rf"|(?P<name>[?&]({_secrets})=)(?P<value>[^&#]+)"
+    r"|(?P<scheme>https?://)(?P<token>[^/@:?#\s]+)(?=@)",  # of GitHub or GitLab
+    re.IGNORECASE,
+)
 MASK = "***"
 
 
 def passwords(url: str) -> list[str]:
     "The passwords in a URL, as they are written there."
-    return [found[2] or found[4] for found in _password.finditer(url)] if _begins.match(url) else []
+    found = _password.finditer(url) if _begins.match(url) else ()
+    return [each["password"] or each["value"] or each["token"] for each in found]
 
 # %% ../../nbs/01_passwords.ipynb #92c975d1
 def masked(text: str) -> str:
     "A URL with stars in place of its passwords; any other text as it is."
-    return _password.sub(lambda found: (found[1] or found[3]) + MASK, text) if _begins.match(text) else text
+
+    def stars(found: re.Match) -> str:
+        return (found["user"] or found["name"] or found["scheme"]) + MASK
+
+    return _password.sub(stars, text) if _begins.match(text) else text
 
 
 def is_masked(value: Any) -> bool:

@@ -50,6 +50,7 @@ _style = {
     "legend.frameon": False,
     "date.converter": "concise",
     "font.family": ["DejaVu Sans"],
+    "text.parse_math": False,  # names may have dollars
 }
 
 

@@ -38,8 +38,18 @@ class ActualsResponse(BaseModel):
 Actuals = Annotated[list[Actual], Len(1, 10_000), AfterValidator(each_once)]
 
 
+def _each_yes_or_no(actuals: list[Actual]) -> list[Actual]:
+    "Refuse an actual that is neither 1 nor 0."
+    for actual in actuals:
+        if actual.actual not in (0, 1):
+            raise ValueError(f"the actual of {actual.prediction_id} is {actual.actual:g}: 1 is yes, 0 is no")
+    return actuals
+
+
 def actuals_type(contract: Contract) -> Any:
     "The type of `/actuals`' argument."
+    if contract.task == "binary":
+        return Annotated[Actuals, AfterValidator(_each_yes_or_no)]
     if not contract.classes:
         return Actuals
     value = Field(description=Actual.model_fields["actual"].description)

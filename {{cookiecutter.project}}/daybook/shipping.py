@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 from .files import Folder
-from .project import DaybookError, project_root
+from .project import DaybookError, from_project, project_root
 from .segments import close_orphans, closed_segments
 
 # %% ../../nbs/10_shipping.ipynb #9d860141
@@ -133,7 +133,7 @@ def _places() -> tuple[Path, Folder]:
     "The log's folder and its store, from the environment; raises `DaybookError` if there is nowhere to ship to."
     if not os.environ.get("IOLOG_STORE"):
         raise DaybookError("nowhere to ship to: set IOLOG_STORE to a folder or URL, such as s3://bucket/iolog")
-    folder, store = Path(os.environ.get("IOLOG_DIR") or "iolog"), Folder.at(os.environ["IOLOG_STORE"])
+    folder, store = Path(os.environ.get("IOLOG_DIR") or "iolog"), Folder.at(from_project(os.environ["IOLOG_STORE"]))
     folder = folder if folder.is_absolute() else project_root() / folder
     if not is_elsewhere(store, folder):
         raise DaybookError(f"nothing to ship: IOLOG_STORE is {folder}, where the service writes its log")

@@ -175,6 +175,8 @@ def _check(output: Path) -> None:
         raise DaybookError(f"the site needs {' and '.join(missing)}: install the extra with `uv sync --extra docs`")
     if output.exists() and not (output.is_dir() and ((output / "objects.inv").exists() or not any(output.iterdir()))):
         raise DaybookError(f"{output} is not empty, and no site: name a folder that is new, or a site")
+    if (output / ".git").exists():
+        raise DaybookError(f"{output} is a clone of git, whose commits would be lost: name another, and copy the site")
 
 
 def build(

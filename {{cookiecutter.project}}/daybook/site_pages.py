@@ -24,7 +24,7 @@ _directives = re.compile(r"(?:[ \t]*#[ \t]*\|.*(?:\n|$))+")
 def split_directives(source: str) -> tuple[set[str], str]:
     "The names of a cell's directives, and its source without them."
     head = match[0] if (match := _directives.match(source)) else ""
-    names = {line.partition("|")[2].split(":")[0].split()[0] for line in head.splitlines() if line.strip(" \t#|")}
+    names = {line.partition("|")[2].split(":")[0].strip().partition(" ")[0] for line in head.splitlines()} - {""}
     return names, source[len(head) :].lstrip("\n")
 
 # %% ../../nbs/44_site_pages.ipynb #3327bd03

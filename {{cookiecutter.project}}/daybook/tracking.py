@@ -9,6 +9,7 @@ __all__ = ['FILES', 'SECONDS', 'Tracker', 'tracking']
 import contextlib
 import os
 import queue
+import re
 import sys
 import tempfile
 import threading
@@ -66,11 +67,12 @@ def _log_run(client: Any, experiment: str, run: Run, folder: Folder, parent: str
 
     began, ended = _milliseconds(run)
     to = client.create_run(experiment, began, _tags(run, parent)).info.run_id
-    metrics = [Metric(name, value, ended, 0) for name, value in run.metrics.items()]
+    names = {name: re.sub(r"[^\w\-. :/]", "_", name) for name in run.metrics}  # those that MLflow takes
+    metrics = [Metric(names[name], value, ended, 0) for name, value in run.metrics.items()]
     metrics += [Metric("reported", value, ended, int(step)) for step, value in run.steps]
     params = [Param(name, str(value)[:6000]) for name, value in run.parameters.items()]
-    client.log_batch(to, metrics, params)
     try:
+        client.log_batch(to, metrics, params)
         _send_files(client, to, folder, run.path, FILES)
     finally:
         client.set_terminated(to, _statuses.get(run.status, "FAILED"), ended)
@@ -143,13 +145,24 @@ class Tracker:
             client, experiment = _connect()
             for run in iter(self.runs.get, None):
                 self.seen = time.monotonic()
-                _log_run(client, experiment, run, self.folder, self._parent(client, experiment, run))
-                self.logged += 1
+                self._log(client, experiment, run)
             self._end(client)
         except BaseException as error:
             self.why = _why(error)
 
 # %% ../../nbs/36_tracking.ipynb #2dece7b5
+@patch
+def _log(self: Tracker, client: Any, experiment: str, run: Run) -> None:
+    "Log one run; what the server refuses of it is no reason to leave out the others."
+    try:
+        _log_run(client, experiment, run, self.folder, self._parent(client, experiment, run))
+        self.logged += 1
+    except Exception as error:
+        self.why = _why(error)
+        if self.why == "it does not respond":
+            raise
+
+
 @patch
 def _parent(self: Tracker, client: Any, experiment: str, run: Run) -> str | None:
     "The run of MLflow that stands for the sweep of a run; None for a run alone."

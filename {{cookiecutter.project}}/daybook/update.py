@@ -18,7 +18,7 @@ import click
 
 from .notebooks import all_notebooks, why_unreadable
 from .project import DaybookError, package_folder, project_root
-from .template import Origin, clone_template, commit_of, generate, read_origin
+from .template import Origin, clone_template, commit_of, generate, public_address, read_origin
 from .version_control import git_environment, mend, merge_driver, run_git
 
 # %% ../../nbs/55_update.ipynb #f894bd6f
@@ -145,7 +145,8 @@ def finish(root: Path, package: str, message: str) -> str:
     for path in all_notebooks():
         mend(path)
     left = [reason for path in all_notebooks() if (reason := why_unreadable(path))]
-    run_git(root, "add", "--update", "--", *(str(path) for path in all_notebooks() if not why_unreadable(path)))
+    if whole := [str(path) for path in all_notebooks() if not why_unreadable(path)]:  # none would be all files
+        run_git(root, "add", "--update", "--", *whole)
     if not left and "pyproject.toml" not in _conflicts(root):  # which says where modules go
         try:
             _export(root)
@@ -189,7 +190,7 @@ def update_project(
         clone = clone_template(template or before.template, root, Path(scratch))
         after = replace(before, template=template or before.template, commit=commit_of(clone, version))
         if after == before:
-            return f"already up to date: commit {before.commit[:7]} of {before.template}", ""
+            return f"already up to date: commit {before.commit[:7]} of {public_address(before.template)}", ""
         trees = _trees(root, before, after, clone)
     names = [f"commit {each.commit[:7]}" for each in (before, after)]
     base = ancestor(root, trees[0], names[0])
@@ -202,7 +203,8 @@ def update_project(
     settle(root, commit, adopted)
     _note_for_cruft(root, before.commit, after.commit)
     left = finish(root, package, message)
-    done = f"{'not finished' if left else 'done'}: the update from {names[0]} to {names[1]} of {after.template}"
+    done = f"{'not finished' if left else 'done'}: the update from {names[0]} to {names[1]}"
+    done += f" of {public_address(after.template)}"
     if edited:
         done += (
             f"\nyour edits of the library are replaced: git diff {base[:7]} {head[:7]} -- {' '.join(sorted(edited))}"
@@ -223,6 +225,7 @@ def _note_for_cruft(root: Path, before: str, after: str) -> None:
 @click.option("--version", metavar="REF", help="A tag, branch or commit of the template; the newest by default.")
 def update(template: str | None, version: str | None) -> int:
     "Merge what has changed in the template into this project."
+    template = str(Path(template).resolve()) if template and Path(template).is_dir() else template
     done, left = update_project(project_root(), template, version)
     print(done)
     if left:
