@@ -161,3 +161,17 @@ def test_docs_keeps_a_clone_of_git(tmp_path: Path) -> None:
     with pytest.raises(DaybookError, match="is a clone of git, whose commits would be lost"):
         site._check(tmp_path / "site")
     assert split_directives("#| :\n1 + 1")[0] == set()
+
+
+def test_docs_takes_links_as_people_write_them(project: Path) -> None:
+    (project / "deploy").mkdir()
+    (project / "docs").mkdir(exist_ok=True)
+    (project / "docs" / "plain.md").write_text("no heading\n")
+    (project / "README.md").write_text(
+        "# R\n\n[deploy](deploy/), [the terms][l], [a page](<docs/plain.md>)\n\n[l]: LICENSE\n"
+    )
+    assert site.docs.main([], standalone_mode=False) == 0
+    assert faults(project / "site") == []
+    (project / "docs" / "plain.md").write_bytes(b"caf\xe9\n")
+    with pytest.raises(DaybookError, match=r"plain.md is not UTF-8: save it as that"):
+        site.docs.main([], standalone_mode=False)

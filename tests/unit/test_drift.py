@@ -224,3 +224,11 @@ def test_column_that_had_no_value_does_not_stand_still() -> None:
     after = pd.DataFrame({"x": np.random.default_rng(0).normal(20, 5, 300), "day": np.arange(300) // 43})
     change = changes(before, after, kinds={"x": "number"}, block="day")["x"]
     assert "stands still" not in change.reasons
+
+
+def test_largest_number_stands_for_a_missing_value() -> None:
+    random, day = np.random.default_rng(0), np.arange(2000) // 30
+    values = np.where(np.arange(2000) % 10, random.normal(size=2000), np.finfo(float).max)
+    before, after = pd.DataFrame({"x": values, "day": day}), pd.DataFrame({"x": values[:300], "day": day[:300] // 2})
+    change = changes(before, after, kinds={"x": "number"}, block="day")["x"]
+    assert change.reasons == [] and change.nulls == pytest.approx(0.1)

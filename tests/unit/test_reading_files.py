@@ -122,7 +122,7 @@ def test_open_source_of_what_is_absent(tmp_path: Path) -> None:
 )
 def test_decimal_is_a_comma_only_where_nothing_else_can_be_meant(tmp_path: Path, text: str, sign: str) -> None:
     (tmp_path / "table.csv").write_text(text)
-    assert open_source(tmp_path / "table.csv").decimal == sign
+    assert open_source(tmp_path / "table.csv").decimal() == sign
 
 
 @pytest.mark.parametrize("name", ["a [1].csv", "what?.csv", "a*.csv", "dt=2024/a=b.csv", "it's.csv", "ü,;.csv"])
@@ -190,7 +190,7 @@ def test_open_source_takes_a_part_of_a_source_as_texts(tmp_path: Path) -> None:
     orders = open_source(tmp_path / "orders.csv")
     part = open_source(orders.filter("late != ''"))
     assert cells(part) == [("zip", "price", "late"), ("00999", "2", "1")]
-    assert part.is_text and part.decimal == "," and open_source(orders) is orders
+    assert part.is_text and part.decimal() == "," and open_source(orders) is orders
 
 
 def test_read_takes_a_part_of_a_source(tmp_path: Path) -> None:

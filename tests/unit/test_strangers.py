@@ -153,4 +153,4 @@ def test_file_that_is_almost_utf8_is_refused_with_its_line(tmp_path: Path) -> No
 
 def test_lists_of_answers_are_no_decimals(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('id,top\n1,"3,4"\n2,5\n3,"1,2,3"\n')
-    assert open_source(tmp_path / "t.csv").decimal == "."
+    assert open_source(tmp_path / "t.csv").decimal() == "."

@@ -8,10 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel
 from tables import column
 
 from daybook.adoption import look
 from daybook.chapter import notebook
+from daybook.contract import Contract
 from daybook.excerpt import excerpt
 from daybook.project import DaybookError
 from daybook.proposal import Proposal
@@ -187,4 +189,31 @@ def test_letters_that_cannot_be_printed_do_not_break_the_chapter(tmp_path: Path)
     lines = ["a,k,y", *(f"{n % 9},{('b', 'x' + chr(0) + 'z')[n % 2]},{n % 7}" for n in range(90))]
     proposal = looked(tmp_path, lines, "y")
     compile("\n".join(each.code.strip() for each in proposal.fields), "chapter", "exec")
-    assert read is not None
+
+
+@pytest.mark.parametrize("text", ['{"data": [{"a": 1}, {"a": 2}]}', '{"a": {"0": 1, "1": 2}, "b": {"0": 3, "1": 4}}'])
+def test_json_that_is_wrapped_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(DaybookError, match="it holds one object around others; a table is a list of objects"):
+        look(tmp_path / "t.json")
+
+
+class Tank(BaseModel):
+    liter: float
+
+
+class Filled(Tank):
+    y: int
+
+
+def test_next_file_is_read_by_the_decimal_sign_of_the_table_that_was_adopted(tmp_path: Path) -> None:
+    lines = ["day;liter;y", *(f"{day};{n % 40},{n % 100:02};{n % 7}" for n, day in enumerate(DAYS))]
+    assert r"decimal=\",\"" in notebook(looked(tmp_path, lines, "y"), "m", "t.csv")
+    contract, file = Contract(Filled, target="y", name="filled", decimal=","), tmp_path / "next.csv"
+    file.write_text("liter;y\n12,345;1\n7,125;2\n")
+    assert read(contract, file)["liter"].tolist() == [12.345, 7.125]
+    file.write_text("liter;y\n1.234;1\n12.500;2\n")
+    with pytest.raises(DaybookError, match="with a decimal comma"):
+        read(contract, file)
+    file.write_text("liter;y\n1.5;1\n12.25;2\n")
+    assert read(contract, file)["liter"].tolist() == [1.5, 12.25], "it shows that it has points"

@@ -56,6 +56,7 @@ def contract_cell(proposal: Proposal, name: str) -> str:
     lines.append(f"name={quoted(name)}")
     for word, values in (("missing", proposal.missing), ("formats", proposal.formats)):
         lines += [f"{word}={_code(values)}"] if values else []
+    lines += ['decimal=","'] if proposal.profile.decimal == "," else []
     return "\n".join(
         ["#| export", "contract = Contract(", "    LabelledRow,", *(f"    {line}," for line in lines), ")"]
     )

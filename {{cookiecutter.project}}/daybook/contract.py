@@ -100,10 +100,11 @@ class Contract(Target):
         time: str | None = None,  # the field that says which day a row is about; None: the day it is asked about
         missing: Mapping[str, Sequence[str]] | None = None,  # by field: what tables write for a missing value
         formats: Mapping[str, str] | None = None,  # by field: how tables write a date, such as %d.%m.%Y; else ISO
+        decimal: Literal[".", ","] = ".",  # of numbers in CSV files that do not show which one they use
     ):
         self.target, self.key, self.time, self.name = target, tuple(key), time, name
         self.missing = {field: tuple(map(str, values)) for field, values in (missing or {}).items()}
-        self.formats = dict(formats or {})
+        self.formats, self.decimal = dict(formats or {}), decimal
         self.Row = harden(_row_of(LabelledRow, target))
         self.LabelledRow = harden(LabelledRow)
         self.label = row_field(target, LabelledRow.model_fields[target])

@@ -183,7 +183,8 @@ class Profile:
         source: Source,  # as `open_source` opens it
         formats: Mapping[str, str] | None = None,  # by column: how dates are written, where it is known
     ):
-        relation, self.name, self.decimal, self.encoding = source.relation, source.name, source.decimal, source.encoding
+        relation, self.name, self.encoding = source.relation, source.name, source.encoding
+        self.decimal = source.decimal()
         self.table = f"profile_{uuid.uuid4().hex}"  # in DuckDB
         duckdb.execute(f"CREATE TEMP TABLE {self.table} AS SELECT * FROM relation")
         weakref.finalize(self, duckdb.execute, f"DROP TABLE IF EXISTS {self.table}").atexit = False

@@ -7,7 +7,7 @@ __all__ = ['Converter', 'Converted', 'convert', 'checked', 'read', 'batches']
 
 # %% ../../nbs/05_reading.ipynb #5c23bee2
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +58,7 @@ class Converter:
         except DaybookError as error:
             raise ContractError(f"{self.source.name}: {error}") from None
         has_numbers = any(self.fields[name].type in (int, float) for name in self.positions)
-        self.decimal = self.source.decimal if has_numbers else "."
+        self.decimal = self.source.decimal(self.contract.decimal) if has_numbers else "."
 
 # %% ../../nbs/05_reading.ipynb #ca654531
 @patch
@@ -231,12 +231,11 @@ def batches(
     for each in (stream, connection):
         each.execute("SET TimeZone = 'UTC'")
     opened = open_source(source, database, connection=stream, stream=True)
-    start, decimal = 0, opened.decimal
+    start, _ = 0, opened.decimal(contract.decimal)  # found before the rows are under way
     with readable(opened.name):
         for batch in opened.relation.to_arrow_reader(size):
             table = pa.Table.from_batches([batch])
-            part = Source(connection.from_arrow(table), opened.name, opened.is_text, opened.names)
-            part.decimal = decimal
+            part = replace(opened, relation=connection.from_arrow(table), whole=opened)
             frame, reasons = _sift(contract, part, labelled)
             is_bad = pa.array([reason is not None for reason in reasons])
             column = unique_names([*table.column_names, "reason"])[-1]

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .csv_files import csv_relation, readable, unique_names
+from .csv_files import csv_relation, has_commas, has_points, readable, unique_names
 from .databases import database_url, is_query, query
 from .encodings import open_bytes
 from .frames import to_arrow
@@ -42,44 +42,29 @@ class Source:
     encoding: str | None = None  # of a CSV file
     folder: Any = field(default=None, repr=False)  # of copies, which are deleted with the source
 
+    whole: "Source | None" = field(default=None, repr=False)  # the table that it is a part of
+
     @cached_property
-    def decimal(self) -> str:
-        "The decimal sign of numbers in texts: a comma only where nothing else can be meant."
-        return "." if self.delimiter is None else _decimal(self)
+    def has_commas(self) -> bool:
+        "Whether numbers in a CSV file have a decimal comma."
+        with readable(self.name):
+            return self.delimiter is not None and has_commas(self.relation, self.delimiter)
+
+    @cached_property
+    def has_points(self) -> bool:
+        "Whether numbers in a CSV file have a decimal point."
+        with readable(self.name):
+            return has_points(self.relation)
+
+    def decimal(self, usual: str = ".") -> str:
+        "The decimal sign of numbers in texts: the usual one of such tables, unless the whole table shows the other."
+        whole = self.whole or self
+        is_comma = whole.has_commas or (usual == "," and whole.delimiter is not None)
+        return "," if is_comma and not whole.has_points else "."
 
     def filter(self, condition: str) -> "Source":  # SQL, in the source's columns
-        "Some of the rows, which are read as they would be in the whole table: as texts, with its decimal sign."
-        part = replace(self, relation=self.relation.filter(condition))
-        part.decimal = self.decimal
-        return part
-
-# %% ../../nbs/05_sources.ipynb #93e928c3
-def _with_commas(rows: duckdb.DuckDBPyRelation, is_listed: bool) -> list[str]:
-    "Columns that have commas; between commas, a column with 1,3,4 lists answers, so that its 3,4 is no number."
-    test = "bool_or(contains({0}, ','))" + r" AND NOT bool_or(regexp_full_match({0}, '\d(,\d){{2,}}'))" * is_listed
-    tests = (f"{test.format(identifier(name))} AS {identifier(name)}" for name in rows.columns)
-    return [name for name, has in zip(rows.columns, rows.aggregate(", ".join(tests)).fetchall()[0], strict=True) if has]
-
-
-def _signs(rows: duckdb.DuckDBPyRelation, column: str) -> tuple[int, int]:
-    "Numbers with a decimal comma, and with a decimal point, that separate no thousands; none among words."
-    cell = identifier(column)
-    counts = [f"count(*) FILTER (regexp_full_match({cell}, '{form}'))" for form in (_comma, _point, _number)]
-    commas, points, numbers, values = rows.aggregate(f"{', '.join(counts)}, count({cell})").fetchall()[0]
-    return (commas, points) if numbers > values / 2 else (0, 0)
-
-
-def _decimal(source: Source) -> str:
-    "The decimal sign of a CSV file; one that is separated by commas is looked at in its first rows only."
-    rows = source.relation.limit(20_000) if source.delimiter == "," else source.relation
-    with readable(source.name):
-        if not any(_signs(rows, column)[0] for column in _with_commas(rows, source.delimiter == ",")):
-            return "."
-        return "." if any(_signs(rows, column)[1] for column in rows.columns) else ","
-
-
-_comma, _point = (rf"\s*[+-]?(\d*{sign}(\d\d?|\d\d\d\d+)|0{sign}\d+|\d\d\d\d+{sign}\d+)\s*" for sign in (",", "[.]"))
-_number = r"\s*[+-]?\d*([.,]\d+)*\s*"
+        "Some of the rows, which are read as they would be in the whole table."
+        return replace(self, relation=self.relation.filter(condition), whole=self.whole or self)
 
 # %% ../../nbs/05_sources.ipynb #451b086f
 def _as_texts(series: pd.Series) -> pa.Array:
@@ -120,6 +105,12 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
     return Source(rows, path.name, False, list(pq.read_schema(path).names))
 
 
+def _is_wrapper(objects: str, connection: duckdb.DuckDBPyConnection) -> bool:
+    "Whether there is one object, whose first value is a list or an object."
+    query = f"SELECT json_type(json_extract(json, '$.*')[1]) FROM {objects} LIMIT 2"
+    return [kind for (kind,) in connection.sql(query).fetchall()] in (["ARRAY"], ["OBJECT"])
+
+
 def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
     "The keys of JSON objects, in the order in which they first occur; raises `DaybookError` if they name no columns."
     twice = "len(keys) > len(list_distinct(keys))"  # in one object
@@ -127,6 +118,8 @@ def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
     each = f"SELECT unnest(keys) AS key, row, generate_subscripts(keys, 1) AS position, {twice} AS twice FROM ({keys})"
     found = f"SELECT key, bool_or(twice) FROM ({each}) GROUP BY key ORDER BY min((row, position))"
     names = {name: twice for name, twice in connection.sql(found).fetchall()}
+    if _is_wrapper(objects, connection):
+        raise DaybookError("it holds one object around others; a table is a list of objects, or an object a line")
     if "" in names or any(names.values()) or len({name.casefold() for name in names}) < max(1, len(names)):
         raise DaybookError("its objects need keys, none of them empty, twice, or different in capitals only")
     return list(names)
