@@ -52,7 +52,7 @@ def service(home: Path) -> Iterator[str]:
     yield (
         "Each response to a POST has an `X-Request-ID`, also one that is refused, whose body is"
         ' `{"error": ..., "request_id": ...}`. [The log](#a-line-of-the-log) has both. What is no HTTP/1.1, has a head'
-        " that is too large (431) or too slow, or exceeds the number of connections is refused without an id, and is not"
+        " that is too large (431) or too slow, or exceeds the number of connections is refused without an id and is not"
         " logged: the service's output says so.\n"
     )
     yield table(["status", "reason"], ([code(status), reason] for status, reason in STATUSES.items()))
