@@ -134,3 +134,34 @@ def test_clean_on_save_tells_the_page_once_of_a_cell_that_does_not_parse(project
     half, third = "#| export\ndef f(:", "#|export\nx = 1 +"
     assert [saves(cell) for cell in (half, half, third, third)] == [False, True, True, True]
     assert [saves(cell) for cell in ("#| export\nx = 1", half, "def f(:", half)] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["#| default_exp data.py", "#| export\nx = 1"], "that no module can be called: data.py"),
+        (["#| default_exp __init__", "#| export\nx = 1"], "that no module can be called: __init__"),
+        (["#| default_exp my-model", "#| export\nx = 1"], "that no module can be called: my-model"),
+        (["#| default_exp class", "#| export\nx = 1"], "that no module can be called: class"),
+        (["#| default_exp x", "#| export data\nx = 1"], "exports a cell to data, which is another notebook's"),
+        (
+            ["#| default_exp x", "#| export\nx = 1", "#| export\nfrom __future__ import annotations"],
+            "no module together",
+        ),
+    ],
+)
+def test_save_refuses_a_module_that_nobody_could_import(
+    project: Path, caplog: pytest.LogCaptureFixture, cells: list[str], reason: str
+) -> None:
+    (project / "rentals/data.py").write_text("MINE = 1")
+    save(project / "nbs/00_x.ipynb", *cells)
+    assert reason in caplog.text
+    assert sorted(path.name for path in project.glob("rentals/**/*.py")) == ["__init__.py", "data.py"]
+
+
+def test_save_refuses_a_module_of_two_notebooks_however_it_is_written(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(project / "nbs/00_a.ipynb", "#| default_exp ops.b", "#| export\nx = 1")
+    save(project / "nbs/01_b.ipynb", "#| default_exp ops/b", "#| export\ny = 1")
+    assert "export the same module" in caplog.text

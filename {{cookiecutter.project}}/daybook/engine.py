@@ -37,6 +37,7 @@ from traitlets.config import Config
 from .client import Client, save_before_code
 from .files import sync, write_atomically
 from .parameters import SECRET, as_json
+from .random_states import note_seeded, random_states
 from .runs import EngineName
 
 # %% ../../nbs/34_engine.ipynb #be828ea6
@@ -123,7 +124,7 @@ def written(value: Any) -> Any:
 # %% ../../nbs/34_engine.ipynb #7cc5047e
 def variable(name: str) -> str:
     "The environment variable that passes a secret parameter on."
-    return f"DAYBOOK_SECRET_{name.upper()}"
+    return f"DAYBOOK_SECRET_{name}"
 
 
 class Translator(PythonTranslator):
@@ -183,9 +184,12 @@ class SavedNotebook(LocalHandler):
 # %% ../../nbs/34_engine.ipynb #9d4640c3
 def _preload(statements: Iterable[str]) -> None:
     "Execute import statements, as far as they can be."
-    for statement in statements:
+    before: dict[str, Any] = {}
+    for statement in ("import numpy.random", *statements):
         with contextlib.suppress(Exception, SystemExit):
             exec(statement, {})
+        before = before or random_states()
+    note_seeded(before)
 
 
 if "DAYBOOK_PRELOAD" in os.environ:

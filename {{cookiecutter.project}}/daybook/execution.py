@@ -100,7 +100,8 @@ def secrets_of(task: Task) -> list[str]:
         values = {name: field.default for name, field in fields}
     defaults = {name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)}
     names = ("DAYBOOK_ALERT_URL", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-    texts = [*(defaults | task.secrets).values(), *(os.environ.get(name, "") for name in names)]
+    texts = [*(defaults | task.secrets).values(), *map(os.environ.get, names)]
+    texts = [text for text in texts if isinstance(text, str)]  # a default may be SecretStr(None)
     parts = {part for text in texts for part in [text, *text.splitlines(), repr(text)[1:-1]] if len(part) >= 6}
     urls = [os.environ.get(name) for name in ("DATABASE_URL", "MLFLOW_TRACKING_URI")]
     parts |= _passwords([*values.values(), *task.args.values(), *urls])
@@ -147,7 +148,9 @@ def _executed(task: Task, root: str, secrets: Sequence[str]) -> str | None:
 def _prepare(task: Task, folder: str) -> Run:
     "Make this process that of the run: its folder, its environment, its share of the cores."
     from daybook.engine import variable
+    from daybook.random_states import renew_random
 
+    renew_random()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ |= {"DAYBOOK_RUN_ID": task.run.id, "DAYBOOK_RUN_FOLDER": os.getcwd()}

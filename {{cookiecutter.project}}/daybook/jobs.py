@@ -6,6 +6,7 @@
 __all__ = ['IsHopeless', 'started', 'files_of', 'send', 'run_tasks', 'run', 'rerun', 'clean']
 
 # %% ../../nbs/38_jobs.ipynb #324ea9b9
+import contextlib
 import os
 import shutil
 import tempfile
@@ -20,6 +21,8 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from .files import Folder
 from .notebooks import EngineName, Job, Task
 from .parameters import SECRET, as_json, parse
@@ -27,6 +30,7 @@ from .passwords import is_masked
 from .project import DaybookError
 from .runs import Run, all_runs, find_run, new_id, open_runs
 from .supervisor import own_folder, start_server, supervise, warm_up  # noqa: F401
+from .values import from_value
 
 # %% ../../nbs/38_jobs.ipynb #14df0eef
 def started(task: Task) -> Task:
@@ -164,6 +168,17 @@ def _stored(before: Run, job: Job, args: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+def _typed(job: Job, stored: Mapping[str, Any], args: Mapping[str, Any]) -> BaseModel:
+    "Parameters as a run had them, which are no texts of a command line, and others that are."
+    values = {name: value for name, value in stored.items() if name not in args}
+    typed: dict[str, Any] = {}
+    for name, value in values.items():
+        with contextlib.suppress(KeyError, ValidationError):  # of a run with another library
+            typed[name] = from_value(value, job.parameters.model_fields[name].annotation)
+    parsed = parse(job.parameters, {name: value for name, value in values.items() if name not in typed} | dict(args))
+    return job.parameters.model_construct(**(typed | {name: getattr(parsed, name) for name in parsed.model_fields_set}))
+
+
 def rerun(
     text: str,  # id of a run, or its beginning or end
     args: Mapping[str, Any] | None = None,  # secrets, and URLs with a password, which no run stores
@@ -180,7 +195,7 @@ def rerun(
     values = {name: value for name, value in before.parameters.items() if value != SECRET or name not in names}
     _require_unchanged(before, job, values)
     before, args = replace(before, parameters=values), dict(args or {})
-    task = job.task(_stored(before, job, args) | args, engine or before.engine)
+    task = job.task(_typed(job, _stored(before, job, args), args), engine or before.engine)
     return next(run_tasks([task], folder, time_limit=time_limit))
 
 # %% ../../nbs/38_jobs.ipynb #39fbb8ce
@@ -201,6 +216,8 @@ def clean(
     job: str = "",  # only its runs; empty: of every job
 ) -> list[str]:  # paths of what was removed
     "Remove all but the newest runs of each job; runs that have not ended stay."
+    if "/" in job or job in (".", ".."):
+        raise DaybookError(f"{job} is no job: the folder of runs has a folder for each job")
     removed = _old_paths(folder, keep, job)
     for path in removed:
         for file in sorted(folder.list(path), key=lambda file: file.endswith("/run.json")):

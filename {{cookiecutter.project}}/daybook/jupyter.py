@@ -7,6 +7,7 @@ __all__ = ['is_source', 'ExportCheck', 'clean_on_save', 'export_on_save']
 
 # %% ../../nbs/46_jupyter.ipynb #82660f91
 import json
+import keyword
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,24 @@ def _python_error(source: str) -> str:
     return ""
 
 # %% ../../nbs/46_jupyter.ipynb #6c92db0c
+def _dotted(module: str | None) -> str:
+    "A module's name, which may have been written with slashes."
+    return (module or "").replace("/", ".")
+
+
+def _is_module(name: str) -> bool:
+    "Whether a module can be called like this, and imported."
+    parts = _dotted(name).split(".")
+    own = {"__init__", "_modidx", "py"}
+    return all(part.isidentifier() and not keyword.iskeyword(part) and part not in own for part in parts)
+
+
+def _targets(cell: Any) -> list[str]:
+    "The modules that a cell's directives name."
+    args = (args for name, args in cell.directives_.items() if name in _exports)
+    return [word for each in args for word in (each.split() if isinstance(each, str) else each)[:1]]
+
+
 class ExportCheck(Processor):
     "nbdev's processor that refuses an export which would lose or break something."
 
@@ -68,11 +87,17 @@ class ExportCheck(Processor):
         cells = [cell for cell in self.nb.cells if cell.cell_type == "code" and _exports & set(cell.directives_)]
         for error in filter(None, (_python_error(cell.source) for cell in cells)):
             raise DaybookError(f"{path.name} exports a cell that is no part of a module: {error}")
+        if error := _python_error("\n".join(cell.source for cell in cells)):
+            raise DaybookError(f"{path.name} exports cells that are no module together: {error}")
         module = _module_of(path)
+        if module is not None and not _is_module(module):
+            raise DaybookError(f"{path.name} has a default_exp that no module can be called: {module}")
+        if target := next((each for cell in cells for each in _targets(cell) if each != module), None):
+            raise DaybookError(f"{path.name} exports a cell to {target}, which is another notebook's: move the cell")
         if cells and module is None:
             raise DaybookError(f"{path.name} exports cells, but does not say where to: write `#| default_exp name`")
         for other in nbglob(as_path=True):
-            if module and other.resolve() != path and _module_of(other) == module:
+            if module and other.resolve() != path and _dotted(_module_of(other)) == _dotted(module):
                 both = " and ".join(sorted((path.name, other.name)))
                 raise DaybookError(f"{both} export the same module, {module}: give one of them another default_exp")
 

@@ -8,6 +8,7 @@ __all__ = ['NAME', 'ID', 'PARAM', 'PARAMS_FILE', 'ENGINE', 'TIME_LIMIT', 'RUNS',
            'JSON', 'HTML', 'pairs_of', 'single_values', 'read_file', 'AtLeast']
 
 # %% ../../nbs/44_options.ipynb #e08234ac
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,7 +47,11 @@ def read_file(path: str | Path | None) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            content = json.loads(text)  # YAML has no tabs, nor pairs of surrogates
+        except ValueError:
+            content = yaml.safe_load(text) or {}
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise DaybookError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):

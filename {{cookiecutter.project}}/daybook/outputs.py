@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 from jupyter_client.session import Session
 
@@ -113,8 +113,9 @@ class OutStream(io.TextIOBase):
 
     encoding = "UTF-8"
 
-    def __init__(self, name: str, outputs: Outputs, descriptor: int, file: int):
+    def __init__(self, name: str, outputs: Outputs, descriptor: int, file: int, replaced: TextIO):
         self.name, self.outputs, self.descriptor, self.file = name, outputs, descriptor, file
+        self.replaced = replaced  # which a module may have taken while it was imported
         self.position, self.pid = 0, os.getpid()
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -132,6 +133,8 @@ class OutStream(io.TextIOBase):
 
     def drain(self) -> None:
         "Print what programs have written to the file since the last time."
+        with contextlib.suppress(OSError, ValueError):
+            self.replaced.flush()
         while new := os.pread(self.file, 2**20, self.position):
             self.position += len(new)
             self.outputs.texts.add(self.name, self.decoder.decode(new))
@@ -159,7 +162,7 @@ def _stream(name: str, descriptor: int, outputs: Outputs) -> Iterator[None]:
     before.flush()
     with tempfile.TemporaryFile(buffering=0) as file:
         os.dup2(file.fileno(), descriptor)
-        stream = OutStream(name, outputs, descriptor, file.fileno())
+        stream = OutStream(name, outputs, descriptor, file.fileno(), before)
         outputs.streams.append(stream)
         setattr(sys, name, stream)
         try:

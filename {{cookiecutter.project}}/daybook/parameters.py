@@ -111,7 +111,7 @@ def _field(node: ast.stmt, comments: Mapping[int, str], names: Mapping[str, Any]
     try:
         name, annotation, kind, default = _evaluate(node, names)
         adapter = TypeAdapter(kind)
-        if name.startswith("_"):
+        if name.startswith("_") or name == "model_config":
             raise ValueError("pydantic has no fields of such names")
     except Exception as error:
         raise DaybookError(f"`{line}` is no parameter: {_hint}") from error

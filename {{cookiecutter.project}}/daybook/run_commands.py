@@ -8,15 +8,17 @@ __all__ = ['list_', 'show', 'clean']
 # %% ../../nbs/44_run_commands.ipynb #63305747
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import click
 
 from . import options
 from .card import badges
-from .notebooks import notebooks
+from .notebooks import Job, notebooks
 from .options import pairs_of, single_values
-from .parameters import as_json
+from .parameters import as_json, parse
+from .project import DaybookError
 from .runs import Run, all_runs, find_run, open_runs
 
 # %% ../../nbs/44_run_commands.ipynb #4f925371
@@ -27,14 +29,24 @@ def _sort_value(run: Run, key: str) -> Any:
     return run.metrics.get(key, run.parameters.get(key, getattr(run, key, None)))
 
 # %% ../../nbs/44_run_commands.ipynb #1fa5d3c7
+@cache
+def _as_stored(job: str, name: str, text: str) -> Any:
+    "A parameter's value as a run of the job stores it; the text, if the job has no such parameter now."
+    try:
+        return as_json(dict(parse(Job.find(job).parameters, {name: text}))[name])
+    except DaybookError:
+        return as_json(text)
+
+
+def _has(run: Run, args: Mapping[str, str]) -> bool:
+    "Whether a run has these parameters."
+    pairs = [(run.parameters.get(name), _as_stored(run.job, name, text)) for name, text in args.items()]
+    return all(value == stored or str(value).lower() == str(stored).lower() for value, stored in pairs)
+
+
 def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], sort: str | None) -> list[Run]:
     "The runs with this status and these parameters, in order."
-    runs = [
-        run
-        for run in runs
-        if status in (None, run.status)
-        and all(str(run.parameters.get(name)).lower() == as_json(value).lower() for name, value in args.items())
-    ]
+    runs = [run for run in runs if status in (None, run.status) and _has(run, args)]
     if not sort:
         return runs
     key = sort.removeprefix("-")

@@ -25,7 +25,7 @@ from .card import badges, card_html, card_text, check_verdict, format_number, se
 from .files import Folder
 from .project import DaybookError, package_folder, project_root
 from .steps import report, run_folder, run_id, steps_of  # noqa: F401
-from .values import json_text, numbers
+from .values import as_number, json_text, numbers
 
 # %% ../../nbs/31_runs.ipynb #8afaaec4
 _mime = "application/vnd.daybook.record+json"
@@ -47,7 +47,7 @@ def record(
     check_verdict(verdict)
     facts = {"verdict": verdict, "summary": summary, "command": command, "alert": alert, "model": model, "data": data}
     facts = {name: value for name, value in facts.items() if value is not None}
-    metrics = {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}
+    metrics = {name: as_number(value) for name, value in metrics.items()}
     shown, texts = badges(verdict or "OK", alert), sentences(summary, alert)
     html = card_html(shown, texts, metrics, command)
     text = card_text(shown, texts, {"model": model, "data": data} | metrics, command)
@@ -165,18 +165,19 @@ class Run:
     @classmethod
     def from_json(cls, text: bytes) -> "Run":
         "Read `run.json`, of another version too; raises `ValueError` or `TypeError` if it is none."
-        run = cls(**_current_names(json.loads(text)))
+        run = cls(**_current_names(dict(json.loads(text))))
+        texts = run.start, run.error or "", run.alert or "", f"{run.seconds or 0:g}"
+        if not all(isinstance(each, str) for each in texts) or not isinstance(run.parameters, dict):
+            raise ValueError("it is no run")
         if run.status == "running" and run.host == socket.gethostname() and not _is_alive(run):
             return replace(run, status="failed", error="Died: its process ended and did not say how")
         return run
 
 # %% ../../nbs/31_runs.ipynb #11788fcf
-_new_names = {"figures": "metrics", "alarm": "alert"}
-
-
 def _current_names(content: Mapping[str, Any]) -> dict[str, Any]:
     "The content of a `run.json` of any version, by the names of this one."
-    current = {_new_names.get(name, name): value for name, value in content.items()}
+    new_names = {"figures": "metrics", "alarm": "alert"}
+    current = {new_names.get(name, name): value for name, value in content.items()}
     current["metrics"] = numbers(current.get("metrics") or ())
     current["steps"] = steps_of(current.get("steps"))
     return {name: value for name, value in current.items() if name in Run.__dataclass_fields__}
@@ -220,7 +221,7 @@ def all_runs(
         try:
             where, id, _ = path.split("/")  # a run can be moved and copied
             runs.append(replace(Run.from_json(content), job=where, id=id))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             print(f"{folder.url(path)} cannot be read: left out", file=sys.stderr)
     return sorted(runs, key=lambda run: run.start, reverse=True)
 

@@ -14,7 +14,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -51,15 +52,24 @@ def _value(parameters: type[BaseModel], name: str, value: Any) -> Any:
     return dict(parse(parameters, {name: value}))[name]
 
 
+def _kinds(parameters: type[BaseModel], name: str) -> tuple[Any, ...]:
+    "The annotation of a parameter, and what it is made of."
+    annotation = parameters.model_fields[name].annotation
+    return annotation, *get_args(annotation)
+
+
 def _range(parameters: type[BaseModel], name: str, text: str) -> Range | None:
     "The range that a text describes; None for any other text."
     parts = re.fullmatch(r"(.+?)\.\.(.+?)(:log)?", text)
     if not parts:
         return None
     low, high = (_value(parameters, name, end) for end in parts.groups()[:2])
-    if not isinstance(low, (int, float, date)) or type(low) is not type(high):
+    is_listed = isinstance(low, (bool, Enum)) or Literal in map(get_origin, _kinds(parameters, name))
+    if not isinstance(low, (int, float, date)) or type(low) is not type(high) or is_listed:
         return None
     is_log = bool(parts[3])
+    if isinstance(low, datetime) and (low.tzinfo is None) != (high.tzinfo is None):
+        raise DaybookError(f"{name}={text}: both ends need a time zone, or none")
     if not low < high or (is_log and (isinstance(low, date) or low <= 0)):
         raise DaybookError(f"{name}={text}: a range goes up, and one with :log starts above zero")
     return Range(low, high, is_log)
