@@ -211,7 +211,8 @@ def settings() -> Iterator[str]:
         yield table(["setting", "type", "default", "meaning", "read by"], rows)
     yield (
         "`daybook` itself sets, for the processes that it starts, `DAYBOOK_RUN_ID` and `DAYBOOK_RUN_FOLDER`, which a"
-        " notebook reads with `run_id()` and `run_folder()` of `daybook.runs`; `DAYBOOK_PRELOAD`; and what is not set"
+        " notebook reads with `run_id()` and `run_folder()` of `daybook.runs`; `DAYBOOK_SECRET_` with the"
+        " name of each secret parameter; `DAYBOOK_PRELOAD`; and what is not set"
         " already of `MPLBACKEND`"
         f" and, in a sweep, {', '.join(map(code, threads))}.\n"
     )

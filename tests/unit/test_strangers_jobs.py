@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from daybook import options
 from daybook.cli import daybook
 from daybook.jobs import clean, rerun, run
+from daybook.notebooks import _content_sha256
 from daybook.parameters import model_of, parse
 from daybook.project import DaybookError
 from daybook.runs import Run, all_runs, open_runs
@@ -91,6 +92,18 @@ def test_list_finds_what_run_has_made(probe: Probe) -> None:
         found = CliRunner().invoke(daybook, ["list", job, "-p", option]).output
         assert "no runs" not in found, option
     assert "no runs" in CliRunner().invoke(daybook, ["list", job, "-p", "rate=2"]).output
+
+
+def test_sweep_repeats_a_run_whose_linked_files_have_changed(probe: Probe) -> None:
+    for folder in ("elsewhere", "data"):
+        Path(folder).mkdir()
+    Path("elsewhere/a.txt").write_text("1")
+    Path("data/part").symlink_to(Path("elsewhere").resolve())
+    Path("data/loop").symlink_to(Path("data").resolve())
+    first = _content_sha256(Path("data"))
+    assert first == _content_sha256(Path("data"))
+    Path("elsewhere/a.txt").write_text("12")
+    assert _content_sha256(Path("data")) != first
 
 
 def test_clean_stays_in_the_folder_of_runs(probe: Probe) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,11 +115,20 @@ def find_notebook(name: str) -> Path:
     raise DaybookError(f"no job {name}: {hint}")
 
 # %% ../../nbs/35_notebooks.ipynb #c889393d
+def _files_under(folder: Path) -> Iterator[Path]:
+    "The files under a folder, and under those that it links to; each folder once."
+    seen = {os.path.realpath(folder)}
+    for top, folders, names in os.walk(folder, followlinks=True):
+        places = {name: os.path.realpath(os.path.join(top, name)) for name in sorted(folders)}
+        folders[:] = [name for name, place in places.items() if place not in seen and not seen.add(place)]
+        yield from (Path(top, name) for name in names)
+
+
 def _content_sha256(path: Path) -> str:
     "A hash of a file's content, or of the names, sizes and times of a folder's files."
     if path.is_file():
         return sha256_file(path)
-    states = ((each, each.stat()) for each in sorted(path.rglob("*")) if each.is_file())
+    states = ((each, each.stat()) for each in sorted(_files_under(path)) if each.is_file())
     parts = [(str(each), state.st_size, state.st_mtime_ns) for each, state in states]
     return hashlib.sha256(str(parts).encode()).hexdigest()
 
