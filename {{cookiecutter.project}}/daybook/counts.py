@@ -43,8 +43,9 @@ def batches(rows: Rows, kinds: Mapping[str, Kind], block: str) -> Iterator[tuple
 def _finite(column: pa.Array) -> np.ndarray:
     "A column of numbers; NaN where a value is missing, infinite, or so large that its square is."
     values = column.to_numpy(zero_copy_only=False)
-    if np.isfinite(np.dot(values, values)):  # the quick way: no value is missing
-        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.dot(values, values)):  # the quick way: no value is missing
+            return values
     return np.where(np.abs(values) < 1e150, values, np.nan)
 
 

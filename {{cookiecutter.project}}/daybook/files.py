@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 # %% ../../nbs/01_files.ipynb #9d04fe9f
-_cannot_sync = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-
-
 def sync(path: Path) -> None:
     "Wait until the disk has a file's content, or the names in a folder; raises `OSError` if it fails."
     is_folder = path.is_dir()
@@ -37,7 +34,7 @@ def sync(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if not (is_folder and error.errno in _cannot_sync):
+        if not (is_folder and error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EBADF)):
             raise
     finally:
         os.close(descriptor)
@@ -63,7 +60,8 @@ def sync_tree(folder: Path) -> None:
 @contextlib.contextmanager
 def replacing(path: Path, mode: int | None = None, durable: bool = True) -> Iterator[Path]:
     "A draft to write, which becomes the file at the end, unless an exception is raised."
-    make_folder((path := path.resolve() if path.is_symlink() else path).parent)
+    path = path.resolve() if path.is_symlink() else path
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         draft.touch(0o666 if mode is None else mode)

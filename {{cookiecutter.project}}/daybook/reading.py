@@ -231,7 +231,8 @@ def batches(
     for each in (stream, connection):
         each.execute("SET TimeZone = 'UTC'")
     opened = open_source(source, database, connection=stream, stream=True)
-    start, _ = 0, opened.decimal(contract.decimal)  # found before the rows are under way
+    opened.decimal(contract.decimal)  # looks at the whole table, which it cannot while rows are under way
+    start = 0
     with readable(opened.name):
         for batch in opened.relation.to_arrow_reader(size):
             table = pa.Table.from_batches([batch])
