@@ -129,6 +129,13 @@ def finish(
     files.put("run.json", ended.to_json())
 
 # %% ../../nbs/36_execution.ipynb #26064513
+def _let_interruptions_in() -> None:
+    "From now on an interruption is a `KeyboardInterrupt`, also one that came before."
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _executed(task: Task, root: str, secrets: Sequence[str]) -> str | None:
     "Execute the notebook in the working directory; returns type and message of what went wrong, or None."
     from papermill import PapermillExecutionError
@@ -137,11 +144,14 @@ def _executed(task: Task, root: str, secrets: Sequence[str]) -> str | None:
 
     error = None
     try:
+        _let_interruptions_in()
         execute(Path("notebook.ipynb"), task.args, root, task.run.engine, secrets)
     except PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}".strip(": ")
     except BaseException as failure:
         error = f"{type(failure).__name__}: {failure}".strip(": ")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return redact(error, secrets)
 
 # %% ../../nbs/36_execution.ipynb #d047ad32
@@ -151,7 +161,6 @@ def _prepare(task: Task, folder: str) -> Run:
     from daybook.random_states import renew_random
 
     renew_random()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ |= {"DAYBOOK_RUN_ID": task.run.id, "DAYBOOK_RUN_FOLDER": os.getcwd()}
     os.environ |= {variable(name): value for name, value in task.secrets.items()}
@@ -198,6 +207,5 @@ def execute_task(
     root, began = str(project_root()), time.perf_counter()
     run = _prepare(task, folder)
     error = _executed(task, root, secrets_of(task))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     finish(run, Path(folder), time.perf_counter() - began, error, makes_report)
     _leave()

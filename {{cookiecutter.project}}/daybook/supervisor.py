@@ -105,7 +105,7 @@ def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseCon
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     config = multiprocessing.current_process()._config
     if config.get("tempdir") is None:
@@ -118,9 +118,12 @@ def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseCon
     if not is_alone:
         statements += _for_many
     os.environ["DAYBOOK_PRELOAD"] = "\n".join(statements)
+    resource_tracker.ensure_running()  # before the mask, which it resets
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server and its children inherit it
     try:
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         del os.environ["DAYBOOK_PRELOAD"]
     return context
 

@@ -1,0 +1,61 @@
+"""Ctrl-C at any moment: the command says that it was stopped, and no process shows a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from daybook.runs import all_runs, open_runs
+
+COMMAND = "import sys; from daybook.cli import main; sys.exit(main(sys.argv[1:]))"
+SLOW_IMPORT = 'import pathlib, time\npathlib.Path("importing").touch()\ntime.sleep(2)'
+# a default that is looked at before the notebook begins, to redact it
+INTERRUPTING = 'token: SecretStr = SecretStr("DAYBOOK_RUN_ID" in os.environ and os.kill(os.getpid(), 2) or "swordfish")'
+
+
+def start(*args: str) -> subprocess.Popen:
+    """Call `daybook` as a terminal does, in a group of processes of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *args],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def interrupted_when(is_there: Callable[[], bool], *args: str) -> tuple[int, str]:
+    """Call `daybook`, and send Ctrl-C to all of its processes; returns exit code and output."""
+    process, end = start(*args), time.monotonic() + 60
+    while not is_there():
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def test_while_the_imports_are_made(probe: Callable[..., str]) -> None:
+    Path("slow.py").write_text(SLOW_IMPORT)
+    code, said = interrupted_when(Path("importing").exists, "run", probe("import slow"))
+    assert code == 130 and "daybook: stopped" in said and "Traceback" not in said
+
+
+def test_while_runs_are_under_way(probe: Callable[..., str]) -> None:
+    job = probe("import pathlib, time", 'pathlib.Path(f"run-{number}").touch()\ntime.sleep(600)')
+    sweep = "sweep", job, "-p", "number=1,2,3,4", "--workers", "2"
+    code, said = interrupted_when(lambda: Path("run-1").exists() and Path("run-2").exists(), *sweep)
+    assert code == 130 and "daybook: stopped" in said and "Traceback" not in said
+    assert {run.error for run in all_runs(open_runs())} <= {"Stopped: by its caller", "KeyboardInterrupt"}
+
+
+def test_before_the_notebook_begins(probe: Callable[..., str]) -> None:
+    process = start("run", probe("print(6 * 7)", parameters=INTERRUPTING))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "KeyboardInterrupt" in said and "Traceback" not in said
+    assert [(run.status, run.error) for run in all_runs(open_runs())] == [("failed", "KeyboardInterrupt")]
