@@ -120,6 +120,22 @@ def test_words_that_may_be_values_are_kept_or_asked_about(tmp_path: Path) -> Non
     assert "`region`: does `NA` mean that there is no value? It is taken for missing." in asked
 
 
+def test_lines_below_a_table_are_no_rows(tmp_path: Path) -> None:
+    lines = ["id,day,y", *(f"{1000 + n},{day},{n % 7}" for n, day in enumerate(DAYS)), ",,", ",,"]
+    proposal = looked(tmp_path, lines, "y", time="day", key=["id"])
+    assert (proposal.profile.rows, [each.annotation for each in proposal.fields]) == (120, ["int", "date"])
+    asked = looked(tmp_path, [*lines, "Total,,357"], "y").questions
+    assert "`id`: is a row of `Total` the sum of others? Then take it out of the table." in asked
+
+
+def test_numbers_before_a_sign_that_cannot_be_seen_are_asked_about(tmp_path: Path) -> None:
+    lines = ["n,y", *(f"{n % 40}\u00a0,{n % 7}" for n in range(120))]
+    asked = looked(tmp_path, lines, "y").questions
+    assert r"is `n` a number? It is read as text, since `0\xa0` is none." in asked
+    with pytest.raises(DaybookError, match=r"texts such as 0\\xa0: write numbers"):
+        looked(tmp_path, lines, "n")
+
+
 def test_times_with_and_without_a_zone_are_asked_about(tmp_path: Path) -> None:
     zones = ("+02:00", "", "")
     lines = ["at,y", *(f"{day}T07:00:00{zones[n % 3]},{n % 7}" for n, day in enumerate(DAYS))]

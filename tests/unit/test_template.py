@@ -38,10 +38,19 @@ def test_cookiecutter_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(template.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DaybookError, match="an update needs cookiecutter or uv on the PATH"):
         template._cookiecutter()
-    for name in ("uvx", "cookiecutter"):
-        (tmp_path / name).write_text("")
+    for name, version, chosen in (
+        ("cookiecutter", "1.7.3", None),
+        ("uvx", "", "uvx"),
+        ("cookiecutter", "2.5.0", "uvx"),
+        ("cookiecutter", "2.10.1", "cookiecutter"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho 'Cookiecutter {version} from /usr/lib (Python 3.11)'\n")
         (tmp_path / name).chmod(0o755)
-        assert template._cookiecutter()[0] == str(tmp_path / name)
+        if chosen:
+            assert template._cookiecutter()[0] == str(tmp_path / chosen)
+        else:
+            with pytest.raises(DaybookError, match="'cookiecutter>=2.6,<3'"):
+                template._cookiecutter()
 
 
 def test_name_template_keeps_no_password(tmp_path: Path) -> None:

@@ -178,13 +178,15 @@ def csv_relation(
             where = f"; line {line} looks like it: delete those above it" if any(names) else ""
             raise DaybookError(f"{path.name} cannot be read: its first line must hold the names of the columns{where}")
         names = [name or its for name, its in zip(names, unique_names(names), strict=True)]
-        query = _select(*attempt, unique_names(names))
+        query, [first, *others] = _select(*attempt, unique_names(names)), map(identifier, unique_names(names))
         try:
-            connection.sql(f"SELECT count(*) {query}").fetchall()
+            [[has_gap]] = connection.sql(f"SELECT bool_or({first} IS NULL) {query}").fetchall()
         except duckdb.Error as error:
             errors.append(error)
             continue
         encoding = "utf-8" if attempt[0] == path else encoding_of(path)
+        if has_gap and others:
+            query += f" WHERE coalesce({', '.join([first, *others])}) IS NOT NULL"
         return connection.sql(query), names, replace(attempt[1], encoding=encoding)
     raise errors[0]
 

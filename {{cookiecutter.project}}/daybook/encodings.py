@@ -82,7 +82,7 @@ def encoding_of(path: Path) -> str:
 def as_utf8(
     path: Path,
     folder: Path,  # for the file that is written
-    newline: str = "",  # as `open` takes it: the lines' ends as they are, or all of them as \n
+    newline: str | None = "",  # as `open` takes it: the lines' ends as they are, or all of them as \n
 ) -> Path:  # the file itself, if it is UTF-8 already
     "A text file that DuckDB can read."
     encoding = encoding_of(path)

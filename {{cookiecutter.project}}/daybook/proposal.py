@@ -16,7 +16,7 @@ import duckdb
 from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import ProposedField, is_closed, percent, proposed_field, unfit
-from .recognition import python_name
+from .recognition import TOTALS, printable, python_name
 from .roles import Roles, format_options, is_identifier
 
 # %% ../../nbs/51_proposal.ipynb #f9f6eb02
@@ -99,8 +99,11 @@ def _column_questions(field: ProposedField) -> list[str]:
         found.append(f"{name}: `{text}` has no time zone, and others have one: is it UTC? It is read as that.")
     elif column.form.unlike:
         found.append(f"is `{column.form.unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
-    for gap in column.form.doubtful:
-        found.append(f"{name}: does `{gap}` mean that there is no value? It is taken for missing.")
+    for text in [*column.form.doubtful, *(text for text, _ in column.values if column.type is str)]:
+        if text.strip().casefold() in TOTALS:
+            found.append(f"{name}: is a row of `{text}` the sum of others? Then take it out of the table.")
+        elif text in column.form.doubtful:
+            found.append(f"{name}: does `{text}` mean that there is no value? It is taken for missing.")
     if (
         column.type is str
         and not column.personal
@@ -127,7 +130,7 @@ def _copies(profile: Profile) -> list[str]:
 
 def _listed(names: list[str]) -> str:
     "Names in a sentence; many are cut short."
-    shown = [f"`{name}`" for name in names[:8]]
+    shown = [f"`{printable(name)}`" for name in names[:8]]
     return ", ".join(shown) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 # %% ../../nbs/51_proposal.ipynb #f9e94dec

@@ -17,6 +17,7 @@ from typing import Any
 
 from .conversion import YES
 from .profile import Column
+from .recognition import printable
 
 # %% ../../nbs/51_proposed_field.ipynb #88d2c665
 Bounds = tuple[float | None, float | None]  # lowest and highest; None: no bound
@@ -174,9 +175,7 @@ def seen(column: Column) -> str:
         return shown + (", …" if column.n_distinct > 4 else "")
     count = "all different" if column.is_unique and present > 1 else f"{column.n_distinct:,} different"
     texts = [text if len(text) <= 24 else f"{text[:23]}…" for text, _ in column.values[:3]]
-    return f"{count}: {', '.join(text for text in texts if text.isprintable())}" + (
-        ", …" if column.n_distinct > 3 else ""
-    )
+    return f"{count}: {', '.join(map(printable, texts))}" + (", …" if column.n_distinct > 3 else "")
 
 # %% ../../nbs/51_proposed_field.ipynb #d19a24ed
 def gaps_seen(column: Column) -> str:

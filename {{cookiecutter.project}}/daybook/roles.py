@@ -19,7 +19,7 @@ from .parameters import nearest
 from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import MOST_VALUES, percent, two_meanings, unfit
-from .recognition import how_to_date, python_name
+from .recognition import how_to_date, printable, python_name
 
 # %% ../../nbs/51_roles.ipynb #09cfb16d
 def find_column(profile: Profile, name: str) -> str:
@@ -147,7 +147,7 @@ def _check_target(column: Column) -> None:
         why = f"it has {column.n_distinct:,} different texts; a class is one of 2 to {MOST_VALUES}"
         text = (*column.form.unlike, column.values[0][0])[0]
         if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", text):
-            why = f"it holds texts such as {text}: write numbers with a decimal point and nothing else"
+            why = f"it holds texts such as {printable(text)}: write numbers with a decimal point and nothing else"
     elif column.type is None and column.form.unlike:
         why = two_meanings(column.form.unlike[0])
     elif not column.n_distinct:

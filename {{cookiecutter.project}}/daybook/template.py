@@ -84,9 +84,16 @@ def commit_of(clone: Path, version: str | None) -> str:
     raise DaybookError(f"the template has no version {version}: name a tag, a branch or a commit of it")
 
 # %% ../../nbs/54_template.ipynb #3ad6b5b6
+def _is_recent(program: str) -> bool:
+    "Whether a cookiecutter is 2.6 or newer."
+    done = subprocess.run([program, "--version"], capture_output=True, text=True)
+    version = re.match(r"Cookiecutter (\d+)\.(\d+)", done.stdout, re.IGNORECASE)
+    return bool(version) and (2, 6) <= tuple(map(int, version.groups())) < (3, 0)
+
+
 def _cookiecutter() -> list[str]:
     "The command of cookiecutter."
-    if program := shutil.which("cookiecutter"):
+    if (program := shutil.which("cookiecutter")) and _is_recent(program):
         return [program]
     if program := shutil.which("uvx"):
         return [program, "--quiet", "--from", "cookiecutter>=2.6,<3", "cookiecutter"]
