@@ -13,6 +13,7 @@ from daybook.metrics import Metrics
 from daybook.months import all_metrics, by_day
 from daybook.outcomes import EvaluationWindow, evaluation_window, outcomes
 from daybook.project import DaybookError
+from daybook.reference import learned
 from daybook.scores import IN_SERVICE, Scores, check_leakage, check_reproducible, logged_scores, replay
 from daybook.world import World
 
@@ -81,6 +82,12 @@ def test_replay_refuses_what_the_log_does_not_keep(world: World, save_variant) -
     _, tag = save_variant('sender: str | None = Field(None, json_schema_extra={"iolog": "hash"})')
     with pytest.raises(DaybookError, match="the log does not have sender as it was, and .* -p force=true"):
         replayed(world, tag)
+
+
+@pytest.mark.parametrize("rule", ["drop", "hash"])
+def test_reference_has_no_field_that_the_log_redacts(world: World, save_variant, rule: str) -> None:
+    _, tag = save_variant(f'sender: str | None = Field(None, json_schema_extra={{"iolog": "{rule}"}})')
+    assert "sender" not in learned(tag).columns and "hour" in learned(tag).columns
 
 
 def test_check_reproducible_stops_for_another_prediction(world: World) -> None:

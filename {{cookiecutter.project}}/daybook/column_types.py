@@ -14,7 +14,7 @@ from typing import Literal
 
 import duckdb
 
-from .conversion import conversion, typed_conversion
+from .conversion import conversion, kind_of_format, typed_conversion
 from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, measured, text_gaps
 from .sql import literal
 
@@ -132,7 +132,7 @@ def _say_something(values: str, texts: Sequence[str]) -> bool:
     "Whether texts among numbers are values themselves, as 3+ and <0.5 are, and do not stand for a missing one."
     if not texts:
         return False
-    if any(re.fullmatch(r"\d+(\.\d*)?", re.sub(r"[,'’()<>%€$£\s−-]", "", text)) for text in texts):
+    if any(re.fullmatch(r"\d+(\.\d*)*", re.sub(r"[,'’()<>%€$£\s−-]", "", text)) for text in texts):
         return True  # 1,133.63 or (10.65)
     these = f"FILTER (text IN ({', '.join(map(literal, texts))})"
     query = f"SELECT sum(n) {these} AND regexp_matches(text, '[0-9]')), sum(n) {these}), sum(n) FROM {values}"
@@ -215,7 +215,7 @@ def form_of(
     "How a column is read: its type, its format, and the texts that stand for a missing value."
     kind = database_type(database)
     if kind is int and format:
-        return Form(datetime if "%H" in format or "%I" in format else date, format)
+        return Form(kind_of_format(format), format)
     if kind is not str:
         if kind in (int, float) and _first_texts(values) in (["0", "1"], ["0.0", "1.0"]):
             return Form(bool)
@@ -232,7 +232,7 @@ def form_of(
         return Form(int if is_whole else float, gaps=tuple(text for (text,) in gaps))
     gaps = _gaps(values)
     if format:
-        kind = datetime if "%H" in format or "%I" in format else date
+        kind = kind_of_format(format)
         left = _left_over(values, kind, format, decimal) or ()
         words = [text for text in left if text in NO_DAY or not re.search(r"\d", text)]
         return Form(kind, format, gaps=(*gaps, *words), doubtful=tuple(words))
@@ -243,7 +243,7 @@ def form_of(
         counts = dict(duckdb.sql(f"SELECT text, n FROM {values} ORDER BY n DESC, text LIMIT 5000").fetchall())
         gaps = text_gaps(list(counts))
         others = {text: n for text, n in counts.items() if text.strip().casefold() not in GAPS}
-        unlike = form.unlike or (() if form.is_code else measured(others))
+        unlike = form.unlike or (() if form.is_code else measured(others, decimal))
         rarest = min(others.values(), default=0) if len(others) <= 20 else max(counts.values()) + 1
         words = [gap for gap in gaps if gap.strip().upper() == "NA" and counts[gap] >= rarest]  # North America?
         return replace(form, gaps=tuple(gaps), doubtful=tuple(words), unlike=unlike)

@@ -117,6 +117,7 @@ def reference_table(contract: Contract, frame: "pd.DataFrame", predictions: np.n
     columns = {
         field.column: pa.array(frame[name], from_pandas=True).cast(ARROW_TYPES[field.type])
         for name, field in contract.fields.items()
+        if field.log == "keep" or name == contract.time
     }
     columns |= prediction_columns(contract, predictions)
     return pa.table(columns | {"actual": actual_column(contract, frame[contract.target].tolist())})

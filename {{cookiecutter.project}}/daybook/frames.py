@@ -59,6 +59,9 @@ def to_arrow(series: pd.Series) -> pa.ChunkedArray | None:  # NaN, NaT and None 
         array = pa.array(series, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return None
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if isinstance(kind, pa.ExtensionType):  # as of intervals and periods
+        return None
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 # %% ../../nbs/05_frames.ipynb #6e81e8ad

@@ -130,11 +130,14 @@ class Network:
         self,
         encoder: Encoder,  # fitted to the training rows
         module: "torch.nn.Module | None" = None,  # takes a float64 matrix, shape (n, m)
+        columns: int | None = None,  # m; None: those of the encoder
         graph: bytes = b"",  # the same as ONNX
     ):
         self.encoder, self.module, self.graph, self.device = encoder, module, graph, "cpu"
         if graph:
             self.session, self.device = open_session(graph, wanted_device())
+            columns = self.session.get_inputs()[0].shape[1]
+        self.columns = len(encoder.names) if columns is None else columns
 
     def __call__(
         self,
@@ -151,16 +154,16 @@ class Network:
     def warm_up(self) -> None:
         "Compute once for each size of a batch."
         for size in SIZES:
-            self(np.zeros((size, len(self.encoder.names))))
+            self(np.zeros((size, self.columns)))
 
     def exported(self) -> "Network":
         "The same network as a graph."
         if self.graph:
             return self
-        return Network(self.encoder, graph=export_graph(self.module, len(self.encoder.names)))
+        return Network(self.encoder, graph=export_graph(self.module, self.columns))
 
     def __repr__(self) -> str:
-        return f"Network({len(self.encoder.names)} columns, {'ONNX' if self.graph else 'PyTorch'} on {self.device})"
+        return f"Network({self.columns} columns, {'ONNX' if self.graph else 'PyTorch'} on {self.device})"
 
 # %% ../../nbs/08_network.ipynb #c06cd469
 def write_network(file: Path, network: Network) -> None:

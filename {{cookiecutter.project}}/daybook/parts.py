@@ -9,6 +9,7 @@ __all__ = ['find_files', 'localize', 'partitions']
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from .passwords import masked, without_password
 from .project import DaybookError
@@ -80,7 +81,8 @@ def localize(
     return copy
 
 # %% ../../nbs/05_parts.ipynb #5a7ce149
-def partitions(path: str, top: str) -> dict[str, str]:
-    "The columns that the folders of a part stand for."
+def partitions(path: str, top: str) -> dict[str, str | None]:
+    "The columns that the folders of a part stand for, as Hive writes them."
     pairs = (name.partition("=") for name in path[len(top) :].split("/")[:-1])
-    return {name: value for name, sign, value in pairs if name and sign}
+    values = {unquote(name): unquote(value) for name, sign, value in pairs if name and sign}
+    return {name: None if value == "__HIVE_DEFAULT_PARTITION__" else value for name, value in values.items()}

@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 from fastcore.basics import patch
 
+from . import recognition
 from .column_types import Form, database_type, form_of
 from .conversion import check_format, typed_conversion, without_missing
 from .project import DaybookError
-from .recognition import is_filler, is_filler_day, is_number_of_people, personal_by_name, personal_by_values
 from .sources import Source
 from .sql import identifier, literal
 
@@ -90,9 +90,10 @@ def _fillers(values: str, form: Form) -> list[str]:
     "Numbers or times of a column that stand for a missing value, as they are written."
     if form.type in (int, float):
         many = r"(n > 1 AND regexp_full_match(text, '9{2,}([.,]0+)?'))"  # one 999 is a number
-        where, test = rf"regexp_full_match(text, '-9{{2,}}([.,](0+|9+))?') OR {many}", is_filler
+        where, test = rf"regexp_full_match(text, '-9{{2,}}([.,](0+|9+))?') OR {many}", recognition.is_filler
     elif form.type in (date, datetime):
-        where, test = "year(converted) IN (1, 1899, 1900, 1901, 1970, 2099) OR year(converted) >= 2999", is_filler_day
+        where = "year(converted) IN (1, 1899, 1900, 1901, 1970, 2099) OR year(converted) >= 2999"
+        test = recognition.is_filler_day
     else:
         return []
     rows = duckdb.sql(f"SELECT text, converted FROM {values} WHERE {where} ORDER BY n DESC LIMIT 20").fetchall()
@@ -108,15 +109,11 @@ def _fillers(values: str, form: Form) -> list[str]:
 def _rare(values: str) -> tuple[tuple[str, int, str], ...]:
     "Rare spellings of a column, how often they occur, and the frequent value that each is perhaps."
     same = "nfc_normalize(lower(trim(r.text))) = nfc_normalize(lower(trim(f.text)))"
-    near = (
-        "lower(trim(r.text)) = lower(trim(f.text)) OR (length(r.text) > 3 AND levenshtein(r.text, f.text) <= 2"
-        " AND jaro_winkler_similarity(lower(r.text), lower(f.text)) > 0.8 AND NOT regexp_matches(r.text, '[0-9]'))"
-    )
-    query = (
-        f"SELECT r.text, r.n, arg_min(f.text, levenshtein(r.text, f.text)) FROM {values} r JOIN {values} f"
-        f" ON (r.n * 20 <= f.n AND ({near})) OR ({same} AND (r.n, r.text) < (f.n, f.text))"
-        f" GROUP BY r.text, r.n ORDER BY r.n, r.text LIMIT 5"
-    )
+    near = "lower(trim(r.text)) = lower(trim(f.text)) OR (length(r.text) > 3 AND levenshtein(r.text, f.text) <= 2"
+    near += " AND jaro_winkler_similarity(lower(r.text), lower(f.text)) > 0.8 AND NOT regexp_matches(r.text, '[0-9]'))"
+    query = f"SELECT r.text, r.n, arg_min(f.text, levenshtein(r.text, f.text)) FROM {values} r JOIN {values} f"
+    query += f" ON (r.n * 20 <= f.n AND ({near})) OR ({same} AND (r.n, r.text) < (f.n, f.text))"
+    query += " GROUP BY r.text, r.n ORDER BY r.n, r.text LIMIT 5"
     return tuple(duckdb.sql(query).fetchall())
 
 # %% ../../nbs/50_profile.ipynb #d17cc7e5
@@ -134,8 +131,8 @@ def _statistics(values: str, type: type) -> dict[str, Any]:
 def _text_statistics(values: str, name: str, n_distinct: int) -> dict[str, Any]:
     "Rare spellings and personal data of a column of texts."
     texts = [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY hash(text) LIMIT 1000").fetchall()]
-    by_name = personal_by_name(name) if n_distinct > 2 else None
-    personal = personal_by_values(texts) or by_name
+    by_name = recognition.personal_by_name(name) if n_distinct > 2 else None
+    personal = recognition.personal_by_values(texts) or by_name
     return {"personal": personal, "rare": _rare(values) if n_distinct <= 200 and not personal else ()}
 
 # %% ../../nbs/50_profile.ipynb #4be04ed9
@@ -150,7 +147,7 @@ def _column(
     form = form_of(values, database, decimal, n < rows, format)
     if form.type is None:
         return Column(name, form, database, rows, rows - n, 0, 0)
-    if form.type is int and _read_as(database) == "VARCHAR" and is_number_of_people(name):
+    if form.type is int and _read_as(database) == "VARCHAR" and recognition.is_number_of_people(name):
         form = replace(form, type=str, is_code=True)  # 0170 and +49 170 are more than their digits
     _convert_values(values, form, database, decimal)
     fillers = [text for text in _fillers(values, form) if text not in form.gaps]
@@ -163,14 +160,17 @@ def _column(
     different = "text" if form.type is str else "converted"  # 0 and 0.0 are one number
     counts = f"count(DISTINCT {different}), coalesce(max(length(text)), 0)"
     n_distinct, longest = duckdb.sql(f"SELECT {counts} FROM {values}").fetchall()[0]
-    frequent = duckdb.sql(f"SELECT text, n FROM {values} ORDER BY n DESC, text LIMIT 40").fetchall()
-    facts: dict[str, Any] = {"longest": longest, "values": tuple(frequent)}
+    is_total = f"lower(trim(text, ' :')) IN ({', '.join(map(literal, sorted(recognition.TOTALS)))})"
+    frequent = f"FROM {values} QUALIFY row_number() OVER (ORDER BY n DESC, text) <= 40 OR {is_total}"
+    shown = duckdb.sql(f"SELECT text, n {frequent} ORDER BY n DESC, text").fetchall()
+    facts: dict[str, Any] = {"longest": longest, "values": tuple(shown)}
     if form.type is str:
         facts |= _text_statistics(values, name, n_distinct)
     elif form.type is not bool:
         facts |= _statistics(values, form.type)
-        is_told = form.type in (date, datetime) or (form.type is int and is_number_of_people(name) and longest >= 6)
-        facts["personal"] = personal_by_name(name) if is_told else None
+        is_long = form.type is int and recognition.is_number_of_people(name) and longest >= 6
+        is_told = form.type in (date, datetime) or is_long
+        facts["personal"] = recognition.personal_by_name(name) if is_told else None
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)
 

@@ -57,13 +57,14 @@ def left_out(
             continue
         reason = unfit(column, names[:position], profile.twins) or leaks.get(column.name)
         if not reason and column.n_distinct == 1 and not column.n_missing and column.rows >= 20:
-            reason = f"it is always {column.values[0][0]}"
+            reason = f"it is always {'the same' if column.personal else column.values[0][0]}"
         if not reason and is_identifier(column):
             reason = "it names each row, and is not the key"
         if not reason and column.form.other_format:
-            reason = (
-                f"{column.values[0][0]} is {column.form.format} or {column.form.other_format}: say it with --format"
-            )
+            text = "it" if column.personal else column.values[0][0]
+            reason = f"{text} is {column.form.format} or {column.form.other_format}: say it with --format"
+        if not reason and re.fullmatch(r"__index_level_\d+__", column.name) and column.type not in (date, datetime):
+            reason = "it is the index that pandas has left"
         if reason:
             reasons[column.name] = reason
     return reasons
@@ -84,25 +85,26 @@ def _ambiguous(column: Column) -> list[str]:
     if not column.form.other_format:
         return []
     one, other = (f"`{option}`" for option in format_options(column))
-    return [f"`{column.name}`: is `{column.values[0][0]}` day or month first? Adopt with {one} or with {other}."]
+    text = "it" if column.personal else f"`{column.values[0][0]}`"
+    return [f"`{column.name}`: is {text} day or month first? Adopt with {one} or with {other}."]
 
 
 def _column_questions(field: ProposedField) -> list[str]:
     "What one column leaves open."
     column, name, found = field.column, f"`{field.column.name}`", []
+    unlike = () if column.personal else column.form.unlike
     for text, n, other in column.rare:
         found.append(f"{name}: is `{text}` ({percent(n, column.rows)}) a spelling of `{other}`?")
-    if column.form.unlike and column.type is str:
-        found.append(f"is {name} a number? It is read as text, since {_listed(list(column.form.unlike))} is none.")
-    elif column.form.unlike and column.type is datetime:
-        text = column.form.unlike[0]
-        found.append(f"{name}: `{text}` has no time zone, and others have one: is it UTC? It is read as that.")
-    elif column.form.unlike:
-        found.append(f"is `{column.form.unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
+    if unlike and column.type is str:
+        found.append(f"is {name} a number? It is read as text, since {_listed(list(unlike))} is none.")
+    elif unlike and column.type is datetime:
+        found.append(f"{name}: `{unlike[0]}` has no time zone, and others have one: is it UTC? It is read as that.")
+    elif unlike:
+        found.append(f"is `{unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
     for text in [*column.form.doubtful, *(text for text, _ in column.values if column.type is str)]:
-        if text.strip().casefold() in TOTALS:
+        if text.strip(" :").casefold() in TOTALS:
             found.append(f"{name}: is a row of `{text}` the sum of others? Then take it out of the table.")
-        elif text in column.form.doubtful:
+        elif text in column.form.doubtful and not (column.personal and re.search(r"\d", text)):
             found.append(f"{name}: does `{text}` mean that there is no value? It is taken for missing.")
     if (
         column.type is str

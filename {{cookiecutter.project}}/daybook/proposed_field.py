@@ -22,6 +22,10 @@ from .recognition import printable
 # %% ../../nbs/51_proposed_field.ipynb #88d2c665
 Bounds = tuple[float | None, float | None]  # lowest and highest; None: no bound
 _CYCLES = ((0, 23), (1, 24), (1, 12), (1, 31), (0, 6), (1, 7), (0, 59), (1, 53), (1, 366))
+_CYCLIC = set(
+    "hour hr hours stunde minute min second sec sekunde day dow wday weekday wochentag tag month mnth".split()
+)
+_CYCLIC |= set("monat week woche kw yday doy".split())
 _NAMED = {
     "lat latitude": (-90, 90),
     "lon lng longitude": (-180, 180),
@@ -43,7 +47,8 @@ def _natural(column: Column) -> Bounds | None:
         is_named = bool(words) and words[-1] in names.split() and not is_count
         if is_named and least <= low and (most - least) / 100 < high <= most:
             return least, most
-    if column.type is int and not is_count and (low, high) in _CYCLES and column.n_distinct == high - low + 1:
+    is_cycle = bool(_CYCLIC & set(words)) and not is_count and (low, high) in _CYCLES
+    if column.type is int and is_cycle and column.n_distinct == high - low + 1:
         return low, high
     is_share = column.type is float and 0 <= low <= 0.2 and 0.8 <= high <= 1 and column.quartiles[3] >= 0.2
     return (0, 1) if is_share else None

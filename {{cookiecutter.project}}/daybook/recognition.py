@@ -50,7 +50,8 @@ GAPS = frozenset(
     {"", *"na n/a n.a. #n/a nan null none nil <na> k.a. k.a - -- ? . missing unknown unbekannt \\n".split()}
 )
 TEXT_GAPS = GAPS - {"none", "nil", ".", "missing", "unknown", "unbekannt"}
-TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtergebnis", "totale", "totaal"})
+TOTALS = frozenset({"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtergebnis"})
+TOTALS |= {"total général", "total general", "totale", "totaal", "итого", "всего", "合计", "総計", "합계"}
 
 
 def printable(text: str) -> str:
@@ -90,7 +91,7 @@ def is_filler_day(value: date, low: date, high: date) -> bool:
 
 # %% ../../nbs/50_recognition.ipynb #c9dae086
 _DAYS = """%d.%m.%Y %d/%m/%Y %m/%d/%Y %d-%m-%Y %m-%d-%Y %Y/%m/%d %Y.%m.%d %d.%m.%y %d/%m/%y %m/%d/%y %y/%m/%d
-%y.%m.%d %y-%m-%d %Y%m%d %Y-%m-%d""".split()
+%y.%m.%d %d-%m-%y %m-%d-%y %y-%m-%d %Y%m%d %Y-%m-%d""".split()
 DATE_FORMATS = (*_DAYS, "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y")
 TIME_FORMATS = tuple(f"{day} {time}" for day in _DAYS for time in ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p"))
 TIME_FORMATS += ("%Y-%m-%d %H:%M:%S UTC",)
@@ -98,8 +99,10 @@ NO_DAY = frozenset({"0", "00000000"})  # what SAP writes for a day that is missi
 
 # %% ../../nbs/50_recognition.ipynb #7ddc98a5
 _SINCE = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-_WRITTEN = {r"\d{4}-W\d\d": "%G-W%V", r"(19|20)\d{4}": "%Y%m", r"(19|20)\d{12}": "%Y%m%d%H%M%S"}
-_WRITTEN |= {r"\d\d/\w{3}/\d{4}:.+": "%d/%b/%Y:%H:%M:%S %z", r".*\d.*": "%d.%m.%Y"}
+_WRITTEN = {r"\d{4}-W\d\d": "%G-W%V", r"\d{4}-\d\d": "%Y-%m", r"(19|20)\d{4}": "%Y%m"}
+_WRITTEN |= {r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d[0-2]\d": "%Y%m%d%H", r"(19|20)\d{10}": "%Y%m%d%H%M"}
+_WRITTEN |= {r"(19|20)\d{12}": "%Y%m%d%H%M%S", r"\d{8}T\d{6}Z": "%Y%m%dT%H%M%SZ"}
+_WRITTEN |= {r"[\d-]{10} [\d:]{8} [+-]\d{4}": "%Y-%m-%d %H:%M:%S %z", r"\d\d/\w{3}/\d{4}:.+": "%d/%b/%Y:%H:%M:%S %z"}
 
 
 def how_to_date(
@@ -109,29 +112,33 @@ def how_to_date(
 ) -> str:
     "What to do with a column that may hold times in another form; empty if it holds none."
     text = text.strip()
-    number = int(text) if re.fullmatch(r"\d{9,19}", text) else 0
+    format = next((format for form, format in _WRITTEN.items() if re.fullmatch(form, text)), None)
+    number = float(text) if re.fullmatch(r"\d{9,19}([.]\d+)?", text) and not format else 0
     for unit, factor in _SINCE.items():
         if 3 * 10**8 < number / factor < 4 * 10**9:
             return f". If they are {unit} since 1970, write them as dates, such as 2024-01-31T12:00:00Z"
-    format = next((format for form, format in _WRITTEN.items() if re.fullmatch(form, text)), None)
-    if not format or (is_integer and format == "%d.%m.%Y"):
+    if not re.search(r"\d", text) or (is_integer and not format):
         return ""
-    return f". If they are dates, say how they are written: --format {shlex.quote(f'{column}={format}')}"
+    option = shlex.quote(f"{column}={format or '%d.%m.%Y'}")
+    return f". If they are dates, say how they are written{'' if format else ', such as'}: --format {option}"
 
 # %% ../../nbs/50_recognition.ipynb #f3cce88e
 _amount = r"(\d{1,3}([.,'’\s]\d{2,3})+|\d+)([.,]\d+)?"
 _before = r"([^\w\s.,:;()+−-]\s?|[A-Z]{1,2}\$\s?|[A-Z]{3}\s|kr\.?\s)?"  # <, €, R$, USD
 _behind = r"(?P<unit>[^\W\d_]{1,4}(/[^\W\d_]{1,4})?|[^\w\s.,:;(+-])?"  # kg, km/h, %
 _signed = re.compile(rf"[(+−-]?\s?{_before}[+−-]?{_amount}\s?{_behind}[)−-]?")
-_duration = re.compile(r"(\d+ days?,? )?\d+:\d\d(:\d\d)?([.,]\d+)?|P(?=.*\d)[\dYMWDTHS.,]+")
+_duration = re.compile(
+    r"(\d+ days?,? )?\d+:\d\d(:\d\d)?([.,]\d+)?|P(?=\d|T\d)(\d+([.,]\d+)?[YMWD])*(T(\d+([.,]\d+)?[HMS])+)?"
+)
 
 
 def measured(
     counts: Mapping[str, int],  # text -> how often; the most frequent first
+    decimal: str = ".",  # the sign that numbers have
 ) -> tuple[str, ...]:
     "A text that is written as no number is, if most are amounts: 12 kg, $1,003.22, 1:05 h, or <0.5 among numbers."
     texts = [text.strip(" ") for text in counts]  # behind a no-break space a number is none
-    special = [text for text in texts if not re.fullmatch(r"[+-]?\d+(\.\d+)?", text)]
+    special = [text for text in texts if not re.fullmatch(rf"[+-]?\d+([{decimal}]\d+)?", text)]
     matches = {text: _signed.fullmatch(text.strip()) for text in texts[:100]}
     units = {match["unit"] for match in matches.values() if match} - {None}
     amounts = {text for text, match in matches.items() if _duration.fullmatch(text) or (match and len(units) <= 2)}

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .csv_files import csv_relation, has_commas, has_points, readable, unique_names
+from .csv_files import count_commas, count_points, csv_relation, readable, unique_names
 from .databases import database_url, is_query, query
 from .encodings import open_bytes
 from .frames import to_arrow
@@ -41,26 +41,30 @@ class Source:
     delimiter: str | None = None  # of a CSV file
     encoding: str | None = None  # of a CSV file
     folder: Any = field(default=None, repr=False)  # of copies, which are deleted with the source
-
     whole: "Source | None" = field(default=None, repr=False)  # the table that it is a part of
 
     @cached_property
-    def has_commas(self) -> bool:
-        "Whether numbers in a CSV file have a decimal comma."
+    def commas(self) -> int:
+        "Columns of a CSV file with a decimal comma."
         with readable(self.name):
-            return self.delimiter is not None and has_commas(self.relation, self.delimiter)
+            return count_commas(self.relation, self.delimiter) if self.delimiter else 0
 
     @cached_property
-    def has_points(self) -> bool:
-        "Whether numbers in a CSV file have a decimal point."
+    def points(self) -> int:
+        "Columns of a CSV file with a decimal point."
         with readable(self.name):
-            return has_points(self.relation)
+            return count_points(self.relation)
 
-    def decimal(self, usual: str = ".") -> str:
-        "The decimal sign of numbers in texts: the usual one of such tables, unless the whole table shows the other."
+    def decimal(self, usual: str | None = None) -> str:
+        "The decimal sign of numbers in texts: that of the whole table; if it has both, the usual one of such tables."
         whole = self.whole or self
-        is_comma = whole.has_commas or (usual == "," and whole.delimiter is not None)
-        return "," if is_comma and not whole.has_points else "."
+        if not whole.commas:
+            is_comma = usual == "," and whole.delimiter is not None and not whole.points
+        elif usual and whole.points:
+            is_comma = usual == ","
+        else:
+            is_comma = whole.commas > whole.points
+        return "," if is_comma else "."
 
     def filter(self, condition: str) -> "Source":  # SQL, in the source's columns
         "Some of the rows, which are read as they would be in the whole table."
@@ -106,9 +110,9 @@ def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
 
 
 def _is_wrapper(objects: str, connection: duckdb.DuckDBPyConnection) -> bool:
-    "Whether there is one object, whose first value is a list or an object."
-    query = f"SELECT json_type(json_extract(json, '$.*')[1]) FROM {objects} LIMIT 2"
-    return [kind for (kind,) in connection.sql(query).fetchall()] in (["ARRAY"], ["OBJECT"])
+    "Whether there is one object, some value of which is a list or an object."
+    rows = connection.sql(f"SELECT json_type(json, '$.*') FROM {objects} LIMIT 2").fetchall()
+    return len(rows) == 1 and bool({"ARRAY", "OBJECT"} & set(rows[0][0]))
 
 
 def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -146,11 +150,11 @@ def _open_file(path: Path, folder: Any, connection: duckdb.DuckDBPyConnection) -
     return _parquet(path, connection) if kind == "parquet" else _json(path, kind == "json list", connection)
 
 # %% ../../nbs/05_sources.ipynb #ff56ae74
-def _with_partitions(part: Source, values: dict[str, str]) -> Source:
+def _with_partitions(part: Source, values: dict[str, str | None]) -> Source:
     "A part with the columns that its folders stand for."
     new = {name: value for name, value in values.items() if name.casefold() not in map(str.casefold, part.names)}
     if new:
-        columns = ", ".join(f"{literal(value)} AS {identifier(name)}" for name, value in new.items())
+        columns = ", ".join(f"CAST({literal(value)} AS VARCHAR) AS {identifier(name)}" for name, value in new.items())
         part.relation, part.names = part.relation.project(f"*, {columns}"), [*part.names, *new]
     return part
 
@@ -170,7 +174,10 @@ def _together(parts: Sequence[Source], name: str) -> Source:
     rows = parts[0].relation.project(select(parts[0]))
     for part in parts[1:]:
         rows = rows.union(part.relation.project(select(part)))
-    return Source(rows, name, is_text, [names[each] for each in columns], parts[0].delimiter, parts[0].encoding)
+    pairs = [pair for part in reversed(parts) for pair in zip(part.relation.columns, part.names, strict=True)]
+    own = {its.casefold(): name for its, name in pairs}
+    encoding = next((part.encoding for part in parts if part.encoding not in (None, "utf-8")), parts[0].encoding)
+    return Source(rows, name, is_text, [own[each] for each in columns], parts[0].delimiter, encoding)
 
 # %% ../../nbs/05_sources.ipynb #015967ea
 _MANY = 50
@@ -197,7 +204,7 @@ def _open_files(source: str, connection: duckdb.DuckDBPyConnection) -> Source:
     for path in paths:
         with readable(name if len(paths) == 1 else path):
             part = _open_file(localize(fs, path, Path(folder.name)), folder, connection)
-        parts.append(_with_partitions(part, partitions(path, top)) if len(paths) > 1 else part)
+        parts.append(_with_partitions(part, partitions(path, top)))
     with readable(name):
         parts = _fewer(parts, Path(folder.name), connection)
     result = parts[0] if len(parts) == 1 else _together(parts, name)

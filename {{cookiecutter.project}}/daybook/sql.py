@@ -18,9 +18,9 @@ def identifier(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
 
 # %% ../../nbs/02_sql.ipynb #bf69684e
-def literal(text: str) -> str:
-    "A text, quoted for SQL."
-    return "'{}'".format(text.replace("'", "''"))
+def literal(text: str | None) -> str:
+    "A text, quoted for SQL; NULL for None."
+    return "NULL" if text is None else "'{}'".format(text.replace("'", "''"))
 
 # %% ../../nbs/02_sql.ipynb #15620143
 Instant = str | date | datetime
