@@ -84,7 +84,7 @@ def test_row_that_is_strict_already_is_left_alone() -> None:
     class Strict(BaseModel):
         """Nothing to add."""
 
-        model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+        model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
 
         hour: int = Field(ge=0, le=23)
 

@@ -162,6 +162,8 @@ def repetition(self: Backtest) -> str:
     tag = self.decision.champion
     if self.repeated is None:
         return f"{tag} cannot be replayed, as the log does not keep all of its fields: it is judged by what it answered"
+    if not self.repeated:
+        return f"{tag} answered none of them: it is judged by what it predicts now"
     return f"{tag} repeats all of the {self.repeated:,} predictions of its own among them"
 
 

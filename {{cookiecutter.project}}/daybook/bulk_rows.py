@@ -47,7 +47,8 @@ class Rows:
 # %% ../../nbs/15_bulk_rows.ipynb #9e3617fe
 def _is_never_null(block: bytes, alias: str) -> bool:
     "Whether no value under a name is null in a block, however it is written."
-    return b"\\" not in block and not re.search(re.escape(json.dumps(alias).encode()) + rb"\s*:\s*null", block)
+    name = re.escape(json.dumps(alias, ensure_ascii=False).encode())
+    return b"\\" not in block and not re.search(name + rb"\s*:\s*null", block)
 
 
 def row_columns(rows: Rows, block: bytes, layout: Layout) -> dict[str, pa.Array]:

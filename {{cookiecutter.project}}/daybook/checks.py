@@ -70,18 +70,19 @@ def check_degradation(
     tolerated: float,  # times the loss of those
     metric: str,  # what the loss is called
     min_rows: int,
+    champion: str = IN_SERVICE,  # column of the champion: another model may have answered some of the rows
 ) -> Check:
-    "Whether the service is as good as its model was."
+    "Whether the model is as good as it was."
     if made is None:
         return untold(WHEN_MADE, f"what {metric} was when the model was made is not known")
     if why := _too_few(days, min_rows):
         return untold(WHEN_MADE, why)
     if len(made) < LEAST_DAYS:
         return untold(WHEN_MADE, f"what {metric} was when the model was made rests on {len(made)} days only")
-    now, then = (each[name].sum() / each["n"].sum() for each, name in ((days, IN_SERVICE), (made, "loss")))
+    now, then = (each[name].sum() / each["n"].sum() for each, name in ((days, champion), (made, "loss")))
     if then <= 0:
         return untold(WHEN_MADE, f"{metric} was {then:.4g} when the model was made, of which there is no ratio")
-    ratio, low, high = ratio_ci(_sums(days, IN_SERVICE), _sums(made, "loss"))
+    ratio, low, high = ratio_ci(_sums(days, champion), _sums(made, "loss"))
     words = f"{metric} is {now:.4g}, {ratio:.2f} times the {then:.4g} that the model had when it was made"
     words += f" ({low:.2f} to {high:.2f}; {tolerated:.4g} is tolerated)"
     return Check(WHEN_MADE, *_finite(ratio, low, high), None, tolerated, bool(low > tolerated), words)

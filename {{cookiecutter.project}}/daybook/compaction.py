@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,7 +99,8 @@ def _put_contracts(folder: Path, store: Folder) -> None:
 
 def _delete_archived(store: Folder, keep_days: int) -> int:  # how many
     "Delete archived segments of days before the last `keep_days`."
-    oldest = f"archive/dt={datetime.now(UTC).date() - timedelta(days=keep_days)}"
+    today = datetime.now(UTC).date()
+    oldest = f"archive/dt={today - timedelta(days=min(keep_days, (today - date.min).days))}"
     paths = [path for path in store.list("archive") if path < oldest]
     for path in paths:
         store.delete(path)

@@ -48,10 +48,10 @@ def _bounded(info: FieldInfo) -> FieldInfo:
 def harden(
     row: type[BaseModel],
 ) -> type[BaseModel]:  # the model itself, if it is so already
-    "A subclass that refuses unknown fields, NaN, infinity, and integers that need more than 64 bits."
+    "A subclass that refuses unknown fields, NaN, infinity, and integers of more than 64 bits, and validates defaults."
     bounded = {name: _bounded(info) for name, info in row.model_fields.items() if is_integer(info)}
     wide = {name: info for name, info in bounded.items() if info.metadata != row.model_fields[name].metadata}
-    config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True)
     if not wide and config.items() <= row.model_config.items():
         return row
     members = {"__module__": row.__module__, "__doc__": row.__doc__, "model_config": row.model_config | config}
@@ -163,6 +163,10 @@ def _check(contract: Contract) -> None:
         raise DaybookError(f"{contract.name}: {', '.join(loose)} may be missing, but is part of the key or the time")
     if contract.time and fields[contract.time].kind != "time":
         raise DaybookError(f"{contract.name}: the time {contract.time} must be a date or a datetime")
+    if contract.time and fields[contract.time].log != "keep":
+        raise DaybookError(
+            f"{contract.name}: the log must keep the time {contract.time}, which says what a row is about"
+        )
     _check_target(contract)
     everything = fields | {contract.target: contract.label}
     if absent := [name for name in (*contract.missing, *contract.formats) if name not in everything]:

@@ -77,11 +77,11 @@ def _checks(
     "All checks of a service."
     who = tag if tag in daily else IN_SERVICE
     checks = [
-        check_degradation(daily, made.losses, tolerated, metric, min_rows),
+        check_degradation(daily, made.losses, tolerated, metric, min_rows, who),
         check_baseline(daily, who, baselines.words, metric, min_rows),
     ]
     if contract.task != "regression":
-        y_pred, classes = scores.y_pred(IN_SERVICE), class_names(contract) if contract.classes else []
+        y_pred, classes = scores.y_pred(who), class_names(contract) if contract.classes else []
         checks += check_calibration(scores.day, scores.y_true, y_pred, classes, min_rows)
     return checks
 

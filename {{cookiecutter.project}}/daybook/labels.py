@@ -84,6 +84,16 @@ def _require_once(rows: Relation, key: Mapping[str, str]) -> None:
         row = ", ".join(f"{name}={value}" for name, value in zip(key.values(), duplicates[0], strict=False))
         raise DaybookError(f"labels have {row} more than once: a column `received` would say which is the latest")
 
+
+def _require_order(rows: Relation, key: Mapping[str, str]) -> None:
+    "Raise `DaybookError` for a key whose different actuals have the same time of arrival."
+    columns = ", ".join(map(identifier, key))
+    several = rows.aggregate(f"{columns}, received, count(DISTINCT actual) AS actuals", f"{columns}, received")
+    if found := several.filter("actuals > 1").limit(1).fetchall():
+        row = ", ".join(f"{name}={value}" for name, value in zip(key.values(), found[0], strict=False))
+        when = f"received at {found[0][-2]:%Y-%m-%d %H:%M}" if found[0][-2] else "without a time of arrival"
+        raise DaybookError(f"labels have different actuals of {row} {when}: `received` must say which is the latest")
+
 # %% ../../nbs/15_labels.ipynb #152e7b80
 def is_dated(labels: Labels) -> bool:
     "Whether a table says when its labels arrived; raises `DaybookError` for one that cannot be read."
@@ -133,10 +143,14 @@ def read_labels(
     except DaybookError as error:
         raise DaybookError(f"labels: {error}") from None
     rows = _keyed(table, contract, types)
-    if " received" in table.columns:
-        return between(rows, "received", None, as_of)
-    _require_once(rows, {contract.fields[name].column: contract.fields[name].alias for name in contract.key})
-    return rows if as_of is None else _arrived(rows, labels, as_of)
+    key = {contract.fields[name].column: contract.fields[name].alias for name in contract.key}
+    if " received" not in table.columns:
+        _require_once(rows, key)
+        return rows if as_of is None else _arrived(rows, labels, as_of)
+    _require_order(rows, key)
+    if as_of is not None and (written := file_time(labels)):  # of the rows that do not say when they arrived
+        rows = rows.project(f"* REPLACE (coalesce(received, {timestamp(written)}) AS received)")
+    return between(rows, "received", None, as_of)
 
 # %% ../../nbs/15_labels.ipynb #2c7d7fcf
 FIRST_RECEIVED = " first received"  # a column; no field of a contract begins with a blank

@@ -124,8 +124,11 @@ def labelled(
 ) -> Relation:
     "Predictions with `actual` and `received`, which are null where there is no actual yet; raises `DaybookError`."
     logged = self.predictions(start, end, model)
+    hidden = [name for name in self.contract.key if self.contract.fields[name].log != "keep"]
     if labels is None:
         key, rows = ["prediction_id"], self.actuals(None, as_of)
+    elif hidden:
+        raise DaybookError(f"no table can bring actuals, as the log does not keep {hidden[0]}: send them to /actuals")
     else:
         _require_columns(self, logged, self.contract.key)
         key = [self.contract.columns[name] for name in self.contract.key]
@@ -148,7 +151,7 @@ class Window:
 def window_bounds(start: date | None, end: date | None, days: int, last: date) -> tuple[date, date]:
     "First day and end of a window, by default `days` days up to `last`; raises `DaybookError` if it is empty."
     end = end or last + timedelta(days=1)
-    start = start or end - timedelta(days=days)
+    start = start or end - timedelta(days=min(days, 36_500))  # a century, as dates end somewhere
     if start >= end:
         raise DaybookError(f"the window is empty: its first day is {start}, and its end {end}; choose an earlier start")
     return start, end
@@ -186,8 +189,9 @@ def _row_columns(contract: Contract, frame: pd.DataFrame) -> dict[str, pa.Array]
         if field.log == "keep":
             columns[field.column] = _column(frame[name], ARROW_TYPES[field.type])
         elif field.log == "hash":
-            values = contract.arrays(frame[list(contract.fields)])[name]
-            columns[field.column] = pa.array([hash_value(json_value(field, each), redaction.key) for each in values])
+            values = frame[name] if field.type is int else contract.arrays(frame[list(contract.fields)])[name]
+            hashes = [hash_value(None if pd.isna(each) else json_value(field, each), redaction.key) for each in values]
+            columns[field.column] = pa.array(hashes, pa.string())
     return columns
 
 # %% ../../nbs/16_log.ipynb #3b6e785a

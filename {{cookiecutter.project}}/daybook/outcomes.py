@@ -225,5 +225,5 @@ def rows_sha(window: EvaluationWindow) -> str:
     "A hash of what was predicted and what came of it."
     predicted = "probabilities" if "probabilities" in window.rows.columns else "prediction"
     row = f"md5_number_lower(concat_ws('|', prediction_id, version, {predicted}, actual))"
-    n, value = window.rows.aggregate(f"count(*), bit_xor({row})").fetchall()[0]
+    n, value = window.rows.aggregate(f"count(*), coalesce(sum({row}::HUGEINT), 0) % {2**64}").fetchall()[0]
     return f"{n}-{value:016x}"

@@ -31,6 +31,8 @@ def candidate_tag(
     if named == champion.previous and not models.exists(named):
         fetch_model(named, champion.previous_sha256)
     tag = str(models.get(named).tag)
+    if tag.partition(":")[0] != contract.name:
+        raise DaybookError(f"{tag} is no model of {contract.name}: no service of this project could load it")
     if tag == champion.model:
         raise DaybookError(f"{tag} is the champion already")
     return tag

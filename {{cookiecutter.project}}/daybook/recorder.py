@@ -42,8 +42,8 @@ def logged_bodies(
         request_json = b"null" if cut_in else redaction.request(request.content)
         if request_json == b"null":
             cut_in = request.full_size
-        if status >= 400:
-            response_json = redaction.error(response.content)
+        if not is_json:  # an error, or a route of the owner's, which may repeat what was asked
+            response_json = (redaction.error if status >= 400 else redaction.response)(response.content)
     if not (cut_in or cut_out):
         return request_json, response_json, {}
     return request_json, response_json, {name: size for name, size in (("in", cut_in), ("out", cut_out)) if size}

@@ -25,8 +25,8 @@ class ServiceSettings(EnvironmentSettings):
 
     workers: int = Field(1, ge=1)  # processes that predict
     timeout: float = Field(60, gt=0)  # seconds
-    max_body_mb: float = Field(10, gt=0)
-    max_bodies_mb: float = Field(100, gt=0)  # of all bodies that a worker holds at a time
+    max_body_mb: float = Field(10, gt=0, allow_inf_nan=False)
+    max_bodies_mb: float = Field(100, gt=0, allow_inf_nan=False)  # of all bodies that a worker holds at a time
     max_connections: int = Field(1000, ge=1)  # of a worker
     api_key: SecretStr | None = None  # that callers have to show
     api_keys: SecretStr | None = None  # name:key,name:key

@@ -89,7 +89,8 @@ def _time_cuts(contract: Contract, is_hourly: bool) -> list[Cut]:
 def cuts(rows: Rows, n: int, contract: Contract) -> list[Cut]:
     "All cuts of the rows of a window."
     every = max(1, -(-n // _LOOKED_AT))
-    columns = {f.alias: f for name, f in contract.fields.items() if name != contract.time and f.column in rows.columns}
+    kept = {name: field for name, field in contract.fields.items() if name != contract.time and field.log == "keep"}
+    columns = {field.alias: field for field in kept.values() if field.column in rows.columns}
     names = ", ".join(["prediction_id", "ts", *(identifier(field.column) for field in columns.values())])
     sampled = rows.filter(f"hash(prediction_id) % {every} = 0").project(names).to_arrow_table()
     sample = duckdb.from_arrow(sampled)
