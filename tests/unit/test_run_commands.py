@@ -28,8 +28,9 @@ def test_list_selects_and_sorts(probe: Probe, capsys: pytest.CaptureFixture) -> 
 
     assert numbers("--sort twice") == [1, 2, 3] and numbers("--sort=-number --limit 2") == [3, 2]
     assert numbers("-p number=2 --status done") == [2] and numbers("--status failed") == [3]
-    assert numbers("--sort nothing") == [] and main(["list", "drift"]) == 0
-    assert "jobs: probe\nno runs: `daybook run train` makes one" in capsys.readouterr().out
+    assert main(["list", "drift"]) == 2 and main(["list", "probe", "--sort", "nothing"]) == 2
+    assert main(["list", "--runs", "elsewhere"]) == 0
+    assert "jobs: probe\nno runs: `daybook run probe` makes one" in capsys.readouterr().out
     assert main(["list"]) == 0 and re.search(r"probe +0+3 +failed +4\.2", capsys.readouterr().out)
 
 

@@ -90,8 +90,8 @@ def test_list_finds_what_run_has_made(probe: Probe) -> None:
     run(job, {"rate": "1e-3", "names": "a,b"})
     for option in ("rate=1e-3", "rate=0.001", "names=a,b"):
         found = CliRunner().invoke(daybook, ["list", job, "-p", option]).output
-        assert "no runs" not in found, option
-    assert "no runs" in CliRunner().invoke(daybook, ["list", job, "-p", "rate=2"]).output
+        assert "no such run" not in found, option
+    assert "no such run; there are 1" in CliRunner().invoke(daybook, ["list", job, "-p", "rate=2"]).output
 
 
 def test_sweep_repeats_a_run_whose_linked_files_have_changed(probe: Probe) -> None:

@@ -140,6 +140,9 @@ def main(
     "The command `daybook`."
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler stops a command like this
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # a stream of another kind
+            stream.reconfigure(errors="backslashreplace")  # a console that has not every letter
     return _call(arguments)
 
 # %% ../../nbs/45_cli.ipynb #ec8b1072

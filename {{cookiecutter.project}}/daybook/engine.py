@@ -26,6 +26,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import papermill
+from ipykernel.kernelapp import IPKernelApp
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from papermill.engines import Engine, NBClientEngine, NotebookExecutionManager, papermill_engines
@@ -176,7 +177,9 @@ class SavedNotebook(LocalHandler):
             notebook = json.loads(buf)
             for cell in notebook["cells"]:
                 cell.update(redact({key: cell[key] for key in ("outputs", "source") if key in cell}, self.secrets))
-            papermill = notebook.get("metadata", {}).get("papermill", {})
+            metadata = notebook.get("metadata", {})
+            metadata |= {"widgets": redact(metadata["widgets"], self.secrets)} if "widgets" in metadata else {}
+            papermill = metadata.get("papermill", {})
             papermill.update(redact({key: papermill[key] for key in ("parameters",) if key in papermill}, self.secrets))
             buf = json.dumps(notebook, indent=1, ensure_ascii=False)
         write_atomically(self.path, buf.encode(), durable=False)  # a few times a cell
@@ -185,6 +188,8 @@ class SavedNotebook(LocalHandler):
 def _preload(statements: Iterable[str]) -> None:
     "Execute import statements, as far as they can be."
     before: dict[str, Any] = {}
+    with contextlib.suppress(Exception):
+        IPKernelApp.init_pdb(None)  # before a module that is imported makes a debugger of its own, as doctest does
     for statement in ("import numpy.random", *statements):
         with contextlib.suppress(Exception, SystemExit):
             exec(statement, {})

@@ -72,7 +72,11 @@ def _run_here(task: Task, folder: Folder, is_hopeless: IsHopeless, *options: Any
     task = _open_folder(task, folder)
     options = *options, partial(is_hopeless, task.run)
     if folder.is_local:
-        return supervise(task, Path(folder.root, task.run.path), *options)
+        path = Path(folder.root, task.run.path)
+        try:
+            return supervise(task, path, *options)
+        except OSError as error:
+            raise DaybookError(f"run {task.run.id} cannot be written, {error}: its files are in {path}") from error
     temporary = Path(tempfile.mkdtemp(dir=own_folder()))
     run = supervise(task, temporary, *options)
     try:
@@ -221,7 +225,8 @@ def clean(
     removed = _old_paths(folder, keep, job)
     for path in removed:
         for file in sorted(folder.list(path), key=lambda file: file.endswith("/run.json")):
-            folder.delete(file)
+            with contextlib.suppress(FileNotFoundError):  # another command removes it, too
+                folder.delete(file)
         if folder.is_local:
-            shutil.rmtree(f"{folder.root}/{path}")
+            shutil.rmtree(f"{folder.root}/{path}", ignore_errors=True)
     return removed

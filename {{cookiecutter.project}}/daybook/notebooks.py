@@ -100,6 +100,8 @@ def why_unreadable(path: Path) -> str:
 # %% ../../nbs/35_notebooks.ipynb #9c23e7ad
 def find_notebook(name: str) -> Path:
     "The notebook of a job; raises `DaybookError` if there is none, or more than one."
+    if name == "sweeps":
+        raise DaybookError("no job can be called sweeps, as the pages of all sweeps are in runs/sweeps: rename it")
     paths = [path for path in all_notebooks() if _name(path) == name]
     for reason in filter(None, map(why_unreadable, paths)):
         raise DaybookError(reason)

@@ -111,6 +111,7 @@ class Outputs(Session):
 class OutStream(io.TextIOBase):
     "Where a notebook prints to."
 
+    __module__ = "ipykernel.iostream"  # by which click knows that colours are shown
     encoding = "UTF-8"
 
     def __init__(self, name: str, outputs: Outputs, descriptor: int, file: int, replaced: TextIO):

@@ -99,6 +99,8 @@ def _evaluate(node: ast.stmt, names: Mapping[str, Any]) -> tuple[str, str, Any, 
     "Name, annotation as text, type and default of a line; raises any error of its evaluation."
     node = _Short().visit(node)
     is_annotated = isinstance(node, ast.AnnAssign)
+    if not is_annotated and len(node.targets) > 1:
+        raise ValueError("two parameters in a line")
     target = node.target if is_annotated else node.targets[0]
     default = eval(ast.unparse(node.value), dict(names))
     annotation = ast.unparse(node.annotation) if is_annotated else type(default).__name__
@@ -113,6 +115,8 @@ def _field(node: ast.stmt, comments: Mapping[int, str], names: Mapping[str, Any]
         adapter = TypeAdapter(kind)
         if name.startswith("_") or name == "model_config":
             raise ValueError("pydantic has no fields of such names")
+    except KeyError as error:
+        raise DaybookError(f"`{line}`: the environment has no {error.args[0]}") from None
     except Exception as error:
         raise DaybookError(f"`{line}` is no parameter: {_hint}") from error
     try:

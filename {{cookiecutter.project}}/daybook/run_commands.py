@@ -17,7 +17,7 @@ from . import options
 from .card import badges
 from .notebooks import Job, notebooks
 from .options import pairs_of, single_values
-from .parameters import as_json, parse
+from .parameters import as_json, nearest, parse
 from .project import DaybookError
 from .runs import Run, all_runs, find_run, open_runs
 
@@ -29,6 +29,12 @@ def _sort_value(run: Run, key: str) -> Any:
     return run.metrics.get(key, run.parameters.get(key, getattr(run, key, None)))
 
 # %% ../../nbs/44_run_commands.ipynb #1fa5d3c7
+def _rank(value: Any) -> tuple[bool, float, str]:
+    "What puts values of several types in order: numbers, then texts."
+    is_number = isinstance(value, int | float)
+    return not is_number, value if is_number else 0, "" if is_number else str(value)
+
+
 @cache
 def _as_stored(job: str, name: str, text: str) -> Any:
     "A parameter's value as a run of the job stores it; the text, if the job has no such parameter now."
@@ -52,17 +58,29 @@ def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], 
     key = sort.removeprefix("-")
     values = {run.path: _sort_value(run, key) for run in runs}
     known = [run for run in runs if values[run.path] is not None and values[run.path] == values[run.path]]
-    ordered = sorted(known, key=lambda run: values[run.path], reverse=sort.startswith("-"))
+    if runs and not any(value is not None for value in values.values()):
+        raise DaybookError(f"--sort {key}: no run has a metric or a parameter of this name")
+    ordered = sorted(known, key=lambda run: _rank(values[run.path]), reverse=sort.startswith("-"))
     return [*ordered, *(run for run in runs if values[run.path] != values[run.path])]  # NaN
 
 # %% ../../nbs/44_run_commands.ipynb #b98c2e9e
-def _print_runs(runs: Sequence[Run]) -> None:
+def _require_job(name: str | None, found: Sequence[Run]) -> None:
+    "Raise `DaybookError` for the name of a job that neither a notebook nor a run has."
+    if name and not found and name not in notebooks():
+        raise DaybookError(f"no job {name}: {nearest(name, list(notebooks()))}")
+
+
+def _print_runs(
+    runs: Sequence[Run],
+    count: int,  # of all from which these were chosen
+) -> None:
     "Print the jobs, and a table of runs."
     from daybook.console import metrics_line, print_table
 
     print(f"jobs: {', '.join(notebooks())}")
     if not runs:
-        print("no runs: `daybook run train` makes one")
+        job = next((job for job in notebooks() if job == "train"), next(iter(notebooks()), "train"))
+        print(f"no such run; there are {count:,}" if count else f"no runs: `daybook run {job}` makes one")
         return
     rows = []
     for run in runs:
@@ -107,11 +125,13 @@ def list_(
         if name or param or status or sort or limit or as_json:
             raise click.UsageError("--html is the overview of all jobs: only --runs goes with it")
         return _write_html(runs)
-    rows = _selected(all_runs(open_runs(runs), name or ""), status, single_values(pairs_of(param)), sort)[:limit]
+    found = list(all_runs(open_runs(runs), name or ""))
+    _require_job(name, found)
+    rows = _selected(found, status, single_values(pairs_of(param)), sort)[:limit]
     if as_json:
         print(json.dumps([json.loads(run.to_json()) for run in rows], indent=2, ensure_ascii=False))
     else:
-        _print_runs(rows)
+        _print_runs(rows, len(found))
     return 0
 
 # %% ../../nbs/44_run_commands.ipynb #e7b4290b
@@ -153,6 +173,7 @@ def clean(name: str | None, keep: int, runs: str | None) -> int:
     from daybook.overview import update_overview
 
     folder = open_runs(runs)
+    _require_job(name, list(all_runs(folder, name or "")) if name else [])
     removed = jobs.clean(folder, keep, name or "")
     if removed:
         update_overview(folder)  # it has links to what was removed

@@ -23,21 +23,23 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # %% ../../nbs/32_run_report.ipynb #f647665e
-_heading = re.compile(r"(#{1,6})\s+(.*)")
+_heading, _fence = re.compile(r"(#{1,6})\s+(.*)"), re.compile(r"\s*(`{3,}|~{3,})")
 
 
 def _split(cell: "NotebookNode") -> "list[NotebookNode]":
     "A Markdown cell as several: each heading by itself, and the texts between them."
     from nbformat.v4 import new_markdown_cell
 
-    parts, is_code = [""], False
+    parts, fence = [""], ""
     for line in cell.source.splitlines():
-        is_code ^= line.startswith("```")
-        if _heading.match(line) and not is_code:
+        if match := _fence.match(line):
+            fence = match[1] if not fence else "" if match[1].startswith(fence) else fence
+        if _heading.match(line) and not fence:
             parts += [line, ""]
         else:
             parts[-1] += f"{line}\n"
-    return [new_markdown_cell(part, metadata=cell.metadata) for part in parts if part.strip()]
+    pasted = {"attachments": cell.attachments} if "attachments" in cell else {}
+    return [new_markdown_cell(part, metadata=cell.metadata, **pasted) for part in parts if part.strip()]
 
 # %% ../../nbs/32_run_report.ipynb #ebc650d5
 def _tags(cell: "NotebookNode") -> Sequence[str]:
@@ -61,9 +63,25 @@ def _changed(cell: "NotebookNode", **changes: Any) -> "NotebookNode":
     return type(cell)({**cell, **changes})
 
 # %% ../../nbs/32_run_report.ipynb #a623341e
+_SHOWN = {"text/html", "text/markdown", "text/latex", "text/plain", "image/svg+xml", "image/png", "image/jpeg"}
+_SHOWN |= {"application/javascript", "application/vnd.jupyter.widget-view+json"}
+
+
+def _displayable(output: "NotebookNode") -> "NotebookNode":
+    "An output as HTML if the exporter has no way to show it: a moving picture, or the name of what it is."
+    kinds = [kind for kind in output.get("data", {}) if kind != "text/plain"]
+    pictures = [kind for kind in kinds if kind in ("image/gif", "image/webp")]
+    if _SHOWN & set(kinds) or not (pictures or (kinds and "text/plain" not in output["data"])):
+        return output
+    html = f"<p class=soft>not shown here: {escape(', '.join(kinds))}</p>"
+    if pictures:
+        html = f'<img alt="" src="data:{pictures[0]};base64,{escape(str(output["data"][pictures[0]]))}">'
+    return type(output)({**output, "data": {"text/html": html}})
+
+
 def _without_card(cell: "NotebookNode") -> "NotebookNode":
     "A code cell without the card among its outputs, and with no metadata but its tags."
-    outputs = [output for output in cell.outputs if not record_of(output)]
+    outputs = [_displayable(output) for output in cell.outputs if not record_of(output)]
     return _changed(cell, outputs=outputs, metadata={"tags": list(_tags(cell))})
 
 # %% ../../nbs/32_run_report.ipynb #e2fa223f
@@ -190,6 +208,16 @@ blockquote { margin: 0; color: var(--soft) }
 </style>"""
 
 # %% ../../nbs/32_run_report.ipynb #f1929b83
+def _exported(content: "NotebookNode", place: dict[str, Any]) -> str:
+    "The cells as HTML, with a line in place of one that the exporter fails to show."
+    try:
+        return html_exporter().from_notebook_node(content, place)[0]
+    except Exception as error:
+        if len(content.cells) > 1:
+            return "".join(_exported(_changed(content, cells=[cell]), place) for cell in content.cells)
+        return f"<p class=soft>a cell that cannot be shown here: {escape(type(error).__name__)}</p>"
+
+
 @cache
 def html_exporter() -> "HTMLExporter":
     "What turns the cells of a notebook into HTML, warmed up."
@@ -214,7 +242,7 @@ def report(
     content = nbformat.read(notebook, as_version=4)
     title, content.cells = report_cells(content.cells)
     place = {"metadata": {"name": run.job, "path": str(Path(notebook).parent)}}
-    body, _ = html_exporter().from_notebook_node(content, place)
+    body = _exported(content, place)
     box = '<input type="checkbox" id="method" aria-label="show method and code">'
     whole = page(f"{run.job} {run.id}", _header(run, title), f"<article>{body}</article>", _style)
     return whole.replace("<main>", f"<main>{box}", 1)

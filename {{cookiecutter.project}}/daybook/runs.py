@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import __file__ as library_file
-from .card import badges, card_html, card_text, check_verdict, format_number, sentences
-from .files import Folder
+from .card import badges, card_html, card_text, check_facts, format_number, sentences
+from .files import Folder, write_atomically
 from .project import DaybookError, package_folder, project_root
 from .steps import report, run_folder, run_id, steps_of  # noqa: F401
 from .values import as_number, json_text, numbers
@@ -44,8 +44,8 @@ def record(
     "Hand the results of a job over; they are displayed where it is called."
     from IPython.display import display
 
-    check_verdict(verdict)
     facts = {"verdict": verdict, "summary": summary, "command": command, "alert": alert, "model": model, "data": data}
+    check_facts(facts)
     facts = {name: value for name, value in facts.items() if value is not None}
     metrics = {name: as_number(value) for name, value in metrics.items()}
     shown, texts = badges(verdict or "OK", alert), sentences(summary, alert)
@@ -77,7 +77,7 @@ def save_json(
     content: Mapping[str, Any],  # what JSON can hold
 ) -> None:
     "Put a JSON file into the folder of this run, beside `run.json`."
-    (run_folder() / name).write_text(f"{json_text(content)}\n", encoding="utf-8")
+    write_atomically(run_folder() / name, f"{json_text(content)}\n".encode())
 
 # %% ../../nbs/31_runs.ipynb #154c82ba
 def git_commit() -> str | None:  # 40 hexadecimal digits, with "-dirty" if files have changed since

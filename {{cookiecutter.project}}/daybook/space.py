@@ -17,9 +17,10 @@ from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from .parameters import item_type, nearest, parse, split
+from .passwords import passwords
 from .project import DaybookError
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def _range(parameters: type[BaseModel], name: str, text: str) -> Range | None:
     is_log = bool(parts[3])
     if isinstance(low, datetime) and (low.tzinfo is None) != (high.tzinfo is None):
         raise DaybookError(f"{name}={text}: both ends need a time zone, or none")
+    if not isinstance(low, date) and not (math.isfinite(low) and math.isfinite(high)):
+        raise DaybookError(f"{name}={text}: both ends of a range are finite numbers")
     if not low < high or (is_log and (isinstance(low, date) or low <= 0)):
         raise DaybookError(f"{name}={text}: a range goes up, and one with :log starts above zero")
     return Range(low, high, is_log)
@@ -88,7 +91,12 @@ def _axis(parameters: type[BaseModel], name: str, arg: Any) -> list[Any] | Range
         axis = _range(parameters, name, values[0])
         if axis:
             return axis
-    return [_value(parameters, name, value) for value in values]
+    axis = [_value(parameters, name, value) for value in values]
+    if len(axis) > 1 and any(
+        isinstance(each, SecretStr) or (isinstance(each, str) and passwords(each)) for each in axis
+    ):
+        raise DaybookError(f"{name}: a sweep tries no secrets and no passwords, as no run stores them")
+    return axis
 
 # %% ../../nbs/40_space.ipynb #1c8b6645
 def space(

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import takewhile
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -69,13 +70,18 @@ def _tidy(folder: Path) -> None:
             path.chmod(0o750 if path.is_dir() else 0o640)
 
 # %% ../../nbs/37_supervisor.ipynb #87c5e833
+_sets = r"environ(\[.*\]\s*|\s*\|)=(?!=)|environ\.(update|setdefault|pop|clear)|putenv|load_dotenv"
+_sets += r"|(?m:^)\s*(%(set_)?env|%%(write)?file)\b"  # what an import may look at
+
+
 def _imports(notebook: bytes) -> list[str]:
-    "The imports of a notebook, and those of saving a model if it does."
+    "The imports of a notebook up to a cell that may change what they find, and those of saving a model if it does."
     statements = ["import skops.io"] if b"models" in notebook else []
-    for cell in json.loads(notebook)["cells"]:
+    sources = ("".join(cell["source"]) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code")
+    for source in takewhile(lambda source: not re.search(_sets, source), sources):
         with contextlib.suppress(SyntaxError):  # magics
-            body = ast.parse("".join(cell["source"])).body if cell["cell_type"] == "code" else []
-            statements += [ast.unparse(node) for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+            imports = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+            statements += map(ast.unparse, imports)
     return statements
 
 # %% ../../nbs/37_supervisor.ipynb #38379587
