@@ -12,6 +12,8 @@ from strangers import stranger, write
 from template import bake, environment
 
 pytestmark = pytest.mark.long
+FEATURE = json.dumps("""feels = columns["atemp"] - columns["temp"]
+    return np.column_stack([encoder.transform(columns), feels])""")[1:-1]  # as the chapter shows it
 SAMPLE = """
 import json
 from bike_net.data import contract, load
@@ -96,6 +98,21 @@ def test_network_is_served_logged_and_backtested(net: Project, trained: str, tmp
     decision = json.loads((last_run(net, "backtest")[0] / "decision.json").read_bytes())
     assert {trained, other} == set(decision["inputs"]["models"])
     net.git("checkout", "--quiet", "champion.json")
+
+
+def test_network_takes_the_feature_of_its_chapter(net: Project, trained: str) -> None:
+    path = next(net.root.glob("nbs/*01_train.ipynb"))
+    text, plain = path.read_text(encoding="utf-8"), "return encoder.transform(columns)"
+    assert all(line in text for line in FEATURE.split("\\n")), "the chapter shows another example"
+    try:
+        path.write_text(text.replace(f"    {plain}", f"    {FEATURE}"), encoding="utf-8")
+        net.run("nbdev-export")
+        net.run("daybook", "run", "train", "-p", "max_iter=2")
+        tag = last_run(net, "train")[1]["model"]
+        columns = "m.estimator.columns - len(m.estimator.encoder.names)"
+        assert net.python(f"from daybook import models; m = models.load({tag!r}); print({columns})").strip() == "1"
+    finally:
+        net.git("checkout", "--quiet", ".")
 
 
 def test_network_refuses_another_device(net: Project, trained: str) -> None:
