@@ -7,6 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import nbformat
 import pytest
 from helpers import Project, last_run
 
@@ -24,6 +25,30 @@ def test_export_cleaning_and_formatting_change_nothing(project: Project) -> None
     ):
         project.run(*args)
     assert project.status() == ""
+
+
+def shape(notebook: Path) -> list[tuple]:
+    """What the outputs of a notebook are: their kinds, the metrics that are recorded, and the heads of tables."""
+    outputs = [each for cell in nbformat.read(notebook, as_version=4).cells for each in cell.get("outputs", [])]
+    found = []
+    for output in outputs:
+        data = output.get("data", {})
+        metrics = [name for name, _ in data.get("application/vnd.daybook.record+json", {}).get("metrics", [])]
+        heads = re.findall("<th[^>]*>(.*?)</th>", data.get("text/html", "").partition("</thead>")[0])
+        found.append((output.output_type, sorted(data), metrics, heads))
+    return found
+
+
+@pytest.mark.parametrize("name", ["03_drift", "04_backtest", "07_compact"])
+def test_stored_outputs_are_those_of_today(project: Project, name: str) -> None:
+    notebook = project.root / "nbs" / f"{name}.ipynb"
+    before = shape(notebook)
+    try:
+        project.run("nbdev-test", f"nbs/{name}.ipynb", "--save")
+        project.run("nbdev-clean")
+        assert shape(notebook) == before and len(before) > 2
+    finally:
+        project.git("checkout", "--quiet", ".")
 
 
 def test_export_shows_a_module_out_of_step(project: Project, edited: Callable) -> None:

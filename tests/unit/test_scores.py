@@ -68,14 +68,23 @@ def test_replay_gives_a_new_field_its_default(world: World, save_variant, fields
     np.testing.assert_allclose(scores.y_pred(tag), scores.y_pred(without) + 2)
 
 
-def test_replay_fills_defaults_where_some_rows_have_the_field(world: World, save_variant) -> None:
-    contract, tag = save_variant("wind: float = 2.0", "columns['wind']", wind=0.5)
+@pytest.mark.parametrize("field", ["wind: float = 2.0", "wind: float | None = 2.0"])
+def test_replay_fills_defaults_where_some_rows_have_the_field(world: World, save_variant, field: str) -> None:
+    contract, tag = save_variant(field, "columns['wind']", wind=0.5)
     _, without = save_variant()
     log, later = Log(contract), contract.validate(example.sample(200).assign(wind=0.5).tail(24))
     path = log.backfill(later, [1.0] * 24, world.champion, "2024-07-20")
     scores, *_ = replayed(world, tag, without)
     np.testing.assert_allclose(scores.y_pred(tag), scores.y_pred(without) + 2)
     assert path in log.store.list("predictions")
+
+
+def test_null_that_was_sent_is_no_default(world: World, save_variant) -> None:
+    contract, tag = save_variant("wind: float | None = 2.0", "np.nan_to_num(columns['wind'])", wind=0.5)
+    log, later = Log(contract), contract.validate(example.sample(200).assign(wind=None).tail(24))
+    log.backfill(later, [1.0] * 24, world.champion, "2024-07-20")
+    wind = contract.arrays(log.predictions().to_arrow_table())["wind"]
+    assert (np.isnan(wind).sum(), (wind == 2.0).sum()) == (24, len(wind) - 24) and len(wind) > 24
 
 
 def test_replay_refuses_what_the_log_does_not_keep(world: World, save_variant) -> None:

@@ -88,12 +88,12 @@ def _has_blanks(path: Path) -> bool:
 def _told(path: Path) -> Dialect | None:
     "A delimiter that each line has as many of, where commas stand in names and numbers: Zeit;Temp, °C."
     first, *others = [line for line in _first_lines(path) if line] or [""]
-    is_name = "," in first and not re.search(",(?! )", first) and any(re.search(",(?! )", line) for line in others)
-    is_name = is_name or len({line.count(",") for line in (first, *others)}) > 1
-    for sign in ";\t|" if is_name and "," in first else "":
-        if first.count(sign) and {line.count(sign) for line in others} == {first.count(sign)}:
-            return Dialect(sign)
-    return None
+    in_names = "," in first and not re.search(",(?! )", first) and any(re.search(",(?! )", line) for line in others)
+    differ = "," in first and any(line.count(",") != first.count(",") for line in others)
+    if not others or not (in_names or differ):
+        return None
+    signs = (sign for sign in ";\t|" if sign in first and {line.count(sign) for line in others} == {first.count(sign)})
+    return next(map(Dialect, signs), None)
 
 
 def _guessed(path: Path) -> Dialect:

@@ -16,7 +16,18 @@ from .contract import Contract
 from .entries import RowReaders, raw_segments, read_segment, segment_name
 from .files import Folder
 from .merging import current_files
-from .relations import Relation, between, in_files, in_memory, no_rows, partition, put_together, rename
+from daybook.relations import (
+    Relation,
+    between,
+    defaults_of,
+    in_files,
+    in_memory,
+    no_rows,
+    partition,
+    put_together,
+    rename,
+    with_defaults,
+)
 from .shipping import read_shipped, shipped_segments
 from .sql import Instant, instant, literal, set_up
 
@@ -64,8 +75,9 @@ def read_table(
     new = {path for path in raw.keys() - set(files) if _may_have(path, table, start, end, name)}
     paths, replaced = current_files([path for path in files if _may_have(path, table, start, end, name)], store, new)
     new = {path: raw[path] for path in sorted(new - replaced)}
-    parts = [in_files(paths, store)] if paths else []
-    rows = put_together(parts + in_memory(new), no_rows(table, contract))
+    defaults = defaults_of(contract) if table == "predictions" else {}
+    parts = [in_files(paths, store, defaults)] if paths else []
+    rows = put_together(with_defaults(parts + in_memory(new), defaults), no_rows(table, contract))
     rows = between(rows, "received" if table == "actuals" else "ts", start, end)
     for column, value in (("model", name), ("version", version)):
         if value and column in rows.columns:
