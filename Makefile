@@ -78,7 +78,9 @@ sync: build/env/ready ## copy back what was edited in build/bike-demand, or PROJ
 build/env/ready: tests/requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12, 3.13 or 3.14 with venv is needed, and none is on the PATH."; exit 1; }
 	$(PYTHON) -m venv --clear build/env
-	$(RUN) -m pip install --quiet --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(RUN) -m pip install --quiet --quiet --disable-pip-version-check "$$(grep '^uv>' tests/requirements.txt)"
+	UV_SYSTEM_CERTS=1 UV_PRERELEASE=if-necessary-or-explicit \
+		$(RUN) -m uv pip install --quiet --python $(RUN) -r tests/requirements.txt
 	@touch $@
 
 build/library/ready: build/env/ready {{cookiecutter.project}}/pyproject.toml
