@@ -10,7 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from secret_jobs import outputs, written
 
 from daybook.cli import main
 from daybook.files import Folder
@@ -22,22 +23,6 @@ from daybook.space import space
 from daybook.supervisor import _imports
 
 Probe = Callable[..., str]
-
-
-def written(parameters: str, code: str) -> str:
-    """Write a notebook that imports SecretStr before its parameters; returns the job's name."""
-    cells = [new_code_cell("from pydantic import SecretStr"), new_code_cell(parameters), new_code_cell(code)]
-    cells[1].metadata["tags"] = ["parameters"]
-    notebook = new_notebook(cells=cells)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "python3", "language": "python"}
-    nbformat.write(notebook, "nbs/02_secrets.ipynb")
-    return "secrets"
-
-
-def outputs(made: Run) -> str:
-    """What the cells of a run printed."""
-    notebook = nbformat.read(open_runs().url(f"{made.path}/notebook.ipynb"), as_version=4)
-    return "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
 
 
 def test_reports_show_what_they_can(probe: Probe) -> None:

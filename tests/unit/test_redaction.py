@@ -69,8 +69,8 @@ def test_redaction_keeps_no_secret_wherever_it_stands(body: bytes, inside: bytes
     assert b"sEcReT" not in result
     json.loads(result)
     redaction.request(inside % body)
-    json.loads(redaction.error(inside % body))
-    json.loads(redaction.error(b'{"error": 1, "detail": [{"loc": [%s], "type": null}, %s]}' % (body, body)))
+    json.loads(redaction.response(inside % body, 400))
+    json.loads(redaction.response(b'{"error": 1, "detail": [{"loc": [%s], "type": null}, %s]}' % (body, body), 400))
 
 
 def test_redaction_drops_hashes_and_keeps_by_field() -> None:
@@ -124,7 +124,7 @@ def test_redaction_of_an_error_keeps_its_kind_and_place_and_no_text() -> None:
     detail = {"type": "extra_forbidden", "loc": ["rows", 0, "Ada"], "msg": "Ada is unknown", "input": "Ada"}
     known = {"type": "missing", "loc": ["rows", 0, "Account No"], "msg": "Field required", "input": {"name": "Ada"}}
     error = {"error": "2 errors", "request_id": "r1", "detail": [detail, known, "Ada"], "more": "Ada"}
-    assert json.loads(redaction_of(LabelledPerson).error(json.dumps(error).encode())) == {
+    assert json.loads(redaction_of(LabelledPerson).response(json.dumps(error).encode(), 400)) == {
         "request_id": "r1",
         "detail": [
             {"type": "extra_forbidden", "loc": ["rows", 0, "?"]},
@@ -135,7 +135,7 @@ def test_redaction_of_an_error_keeps_its_kind_and_place_and_no_text() -> None:
 
 def test_redaction_of_an_error_without_details_keeps_its_sentence() -> None:
     error = b'{"error":"there is no such route","request_id":"r1"}'
-    assert redaction_of(LabelledPerson).error(error) == error
+    assert redaction_of(LabelledPerson).response(error, 400) == error
 
 
 def test_redaction_looks_into_values_that_should_be_none() -> None:
@@ -155,7 +155,7 @@ def test_redaction_has_one_hash_of_a_number() -> None:
 
 def test_redaction_of_an_error_that_is_no_object_keeps_nothing() -> None:
     for body in (b"", b"Ada", b'"Ada"', b"[1]"):
-        assert redaction_of(LabelledPerson).error(body) == b"null"
+        assert redaction_of(LabelledPerson).response(body, 400) == b"null"
 
 
 def test_redaction_requires_a_key_only_for_hashes() -> None:

@@ -5,10 +5,9 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pytest
 from click.testing import CliRunner
-from nbformat.v4 import new_code_cell, new_notebook
+from secret_jobs import outputs, written
 
 from daybook import options
 from daybook.cli import daybook
@@ -16,26 +15,10 @@ from daybook.jobs import clean, rerun, run
 from daybook.notebooks import _content_sha256
 from daybook.parameters import model_of, parse
 from daybook.project import DaybookError
-from daybook.runs import Run, all_runs, open_runs
+from daybook.runs import all_runs, open_runs
 from daybook.space import space
 
 Probe = Callable[..., str]
-
-
-def written(parameters: str, code: str) -> str:
-    """Write a notebook that imports SecretStr before its parameters; returns the job's name."""
-    cells = [new_code_cell("from pydantic import SecretStr"), new_code_cell(parameters), new_code_cell(code)]
-    cells[1].metadata["tags"] = ["parameters"]
-    notebook = new_notebook(cells=cells)
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "python3", "language": "python"}
-    nbformat.write(notebook, "nbs/02_secrets.ipynb")
-    return "secrets"
-
-
-def outputs(made: Run) -> str:
-    """What the cells of a run printed."""
-    notebook = nbformat.read(open_runs().url(f"{made.path}/notebook.ipynb"), as_version=4)
-    return "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
 
 
 def test_rerun_has_the_values_of_the_run(probe: Probe) -> None:

@@ -43,7 +43,7 @@ def logged_bodies(
         if request_json == b"null":
             cut_in = request.full_size
         if not is_json:  # an error, or a route of the owner's, which may repeat what was asked
-            response_json = (redaction.error if status >= 400 else redaction.response)(response.content)
+            response_json = redaction.response(response.content, status)
     if not (cut_in or cut_out):
         return request_json, response_json, {}
     return request_json, response_json, {name: size for name, size in (("in", cut_in), ("out", cut_out)) if size}

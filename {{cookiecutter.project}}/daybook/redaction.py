@@ -104,21 +104,15 @@ class Redaction:
         except ValueError:
             return b"null"
 
-    def response(self, body: bytes | bytearray) -> bytes:  # JSON
-        "What the log may keep of a successful response: an object's fields as those of a request, or a number."
+    def response(self, body: bytes | bytearray, status: int) -> bytes:  # JSON
+        "What the log may keep of a response: of an object the fields that a request may have, of others a number."
         try:
             response = from_json(body)
         except ValueError:
             return b"null"
         if not isinstance(response, dict):
-            return to_json(response if isinstance(response, int | float) else None)
+            return to_json(response if isinstance(response, int | float) and status < 400 else None)
+        if status >= 400:
+            return to_json(redact_error(response, self.rules))
         own = {name: response[name] for name in ANSWER if name in response}
         return to_json(redact_object(response, self.rules, self.key) | own)
-
-    def error(self, body: bytes | bytearray) -> bytes:  # JSON
-        "What the log may keep of an error's response; null for one that is no JSON object."
-        try:
-            response = from_json(body)
-        except ValueError:
-            return b"null"
-        return to_json(redact_error(response, self.rules)) if isinstance(response, dict) else b"null"

@@ -60,6 +60,11 @@ def rejected_file(output: str) -> str:
     return f"{output.rpartition('.')[0]}.rejected.csv"
 
 
+def _is_inside(path: str, folder: str) -> bool:
+    "Whether a path or URL is that of a folder, or lies in it."
+    return f"{Folder.at(path).root}/".startswith(f"{Folder.at(folder).root}/")
+
+
 def parts(
     source: str,  # a table, a folder, a pattern, or a query
     output: str,  # a path or URL: a file for one table, a folder for parts
@@ -71,9 +76,8 @@ def parts(
     if files is None:
         if not is_file:
             raise DaybookError(f"output={output}: name a file that ends in .parquet or .csv")
-        if not is_query and Folder.at(source).root in {
-            Folder.at(each).root for each in (output, rejected_file(output))
-        }:
+        own = {Folder.at(each).root for each in (output, rejected_file(output))}
+        if not is_query and Folder.at(source).root in own:
             raise DaybookError(f"output={output}: it, or the file of rejected rows, is the source: name another")
         return [(source, output)]
     if not files:
@@ -82,10 +86,7 @@ def parts(
         raise DaybookError(
             f"output={output}: {source} has {len(files)} parts, so name a folder, which gets a file each"
         )
-    target = f"{Folder.at(output).root}/"
-    if target.startswith(f"{Folder.at(source).root}/") or any(
-        f"{Folder.at(url).root}/".startswith(target) for url, _ in files
-    ):
+    if _is_inside(output, source) or any(_is_inside(url, output) for url, _ in files):
         raise DaybookError(f"output={output}: it would lie among the tables of {source}: name a folder elsewhere")
     stems = [_stem(name) for _, name in files]
     if len(set(stems)) < len(stems):
