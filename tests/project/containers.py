@@ -19,6 +19,7 @@ DEBIAN = {(3, 11): "bookworm", (3, 13): "trixie"}
 BASE = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 FOLDER = ROOT / "build" / "containers"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+TRUST = ["--change", f"ENV SSL_CERT_FILE={CERTIFICATES}"] if CERTIFICATES.exists() else []
 
 
 @dataclass
@@ -45,22 +46,31 @@ class Containers:
             self.run("podman", "rm", "--force", "--volumes", container)
 
 
-def make_base(containers: Containers, release: str) -> None:
+def base_archive(containers: Containers, release: str) -> Path:
     """Debian with Python and pip, as lean as Python's slim image, with the certificates that this machine trusts."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    archive = FOLDER / f"{release}.tar"
+    if archive.exists():
+        return archive
     with tempfile.TemporaryDirectory() as folder:
-        root, archive = Path(folder, "root"), Path(folder, "root.tar")
+        root, draft = Path(folder, "root"), archive.with_suffix(".draft")
         containers.run("debootstrap", "--variant=minbase", "--include=ca-certificates,python3-venv", release, root)
         containers.run("chroot", root, "python3", "-m", "venv", "/usr/local")
         for cache in [*root.rglob("__pycache__"), root / "var/cache/apt", root / "var/lib/apt/lists"]:
             shutil.rmtree(cache)
         for texts in ("doc", "info", "locale", "man"):
             shutil.rmtree(root / "usr/share" / texts)
-        trust = []
         if CERTIFICATES.exists():
             shutil.copy(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
-            trust = [f"--change=ENV SSL_CERT_FILE={CERTIFICATES}"]
-        containers.run("tar", "--directory", root, "--create", "--file", archive, ".")
-        containers.run("podman", "import", *trust, archive, BASE)
+        containers.run("tar", "--directory", root, "--create", "--file", draft, ".")
+    return draft.rename(archive)
+
+
+def release_of_this_python() -> str:
+    """The release of Debian that a base is made of; skips the test where none can be made."""
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("a base image can only be made by root")
+    return DEBIAN.get(sys.version_info[:2]) or pytest.skip(f"no Debian release has the Python of {BASE}")
 
 
 @contextlib.contextmanager
@@ -79,14 +89,9 @@ def one_at_a_time() -> Iterator[None]:
 
 def containers_of_this_machine() -> Containers:
     """What can build and run images here, with the base made; skips the test where nothing can."""
-    missing = [tool for tool in ("buildah", "debootstrap", "podman") if not shutil.which(tool)]
-    release = DEBIAN.get(sys.version_info[:2])
-    if os.name != "posix" or os.geteuid() != 0:
-        pytest.skip("a base image can only be made by root")
-    if missing:
+    release = release_of_this_python()
+    if missing := [tool for tool in ("buildah", "debootstrap", "podman") if not shutil.which(tool)]:
         pytest.skip(f"an image is built and run by {', '.join(missing)}, which this machine lacks")
-    if not release:
-        pytest.skip(f"no Debian release has the Python of {BASE}")
     storage, config = FOLDER / "storage.conf", FOLDER / "containers.conf"
     storage.write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{FOLDER}/images"\nrunroot = "{FOLDER}/run"\n')
     # podman raises these limits, which not every root may; crun knows fewer kinds of control groups than runc.
@@ -96,7 +101,7 @@ def containers_of_this_machine() -> Containers:
         {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(config), "BUILDAH_ISOLATION": "chroot"}
     )
     if not containers.run("podman", "images", "--quiet", BASE):
-        make_base(containers, release)
+        containers.run("podman", "import", *TRUST, base_archive(containers, release), BASE)
     try:
         containers.run("podman", "run", "--rm", BASE, "python", "--version")
     except AssertionError as error:

@@ -23,6 +23,13 @@ def commands(page: str, heading: str | None = None) -> list[str]:
     return blocks_of(page, "sh", heading)
 
 
+def inline(page: str, beginning: str) -> str:
+    """The command with that beginning which stands in a sentence of a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    [command] = re.findall(rf"`({re.escape(beginning)}[^`]*)`", text)
+    return command
+
+
 def run_blocks(blocks: list[str], folder: Path) -> str:
     """Run blocks in one shell, in a folder that has the template in `daybook`; return what it prints."""
     copy_of_the_template(folder / "daybook")

@@ -12,6 +12,7 @@ import yaml
 from deployment import compose_services, expressions, manifests, pods, rules, scrape_config, tool
 from kubernetes_validate import validate
 from kubernetes_validate.utils import all_versions
+from pages import commands
 from template import ROOT, bake
 
 DIGEST = "sha256:" + 64 * "0"
@@ -133,7 +134,7 @@ def test_deployment_page_fits_the_files(tmp_path: Path) -> None:
     [scrape] = scrape_config(project / "deploy")["scrape_configs"]
     [mine], [theirs] = scrape["metric_relabel_configs"], endpoint["metricRelabelings"]
     assert mine == {re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name): it for name, it in theirs.items()}
-    look, convert = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    [convert], look = commands("deployment.md", "Metrics and alerts"), commands("deployment.md", "Kubernetes")[0]
     subprocess.run(["bash", "-e", "-c", convert], cwd=project, check=True)
     rules = yaml.safe_load((project / "rules.yaml").read_text(encoding="utf-8"))
     assert rules["kind"] == "PrometheusRule"
@@ -192,7 +193,7 @@ def test_compose_services_are_as_narrow_as_pods(deploy: Path) -> None:
         assert service["read_only"] and service["cap_drop"] == ["ALL"] and "privileged" not in service, name
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert int(service["user"].partition(":")[0]) > 0
-        assert all(re.search(r":size=\d+m$", folder) for folder in service["tmpfs"])
+        assert all(re.search(r":size=\d+m(,uid=1034)?$", folder) for folder in service["tmpfs"])
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
         assert not {"configs", "secrets"} & set(service), "compose cannot copy them into a read-only container"
     for name in ("service", "compact"):

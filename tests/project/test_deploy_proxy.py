@@ -114,9 +114,9 @@ def test_proxy_hands_requests_and_their_ids_to_the_service(proxy: Proxy) -> None
 def test_deployment_page_finds_a_prediction_in_the_log(proxy: Proxy) -> None:
     page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     [request_id] = re.findall(r"X-Request-ID: ([\w-]+)", page)
-    [pattern] = set(re.findall(r"grep -rh '(.*?)'", page))
+    [pattern] = set(re.findall(r"grep -rhs '(.*?)'", page))
     assert proxy.call(**KEY, **{"X-Request-ID": request_id})[0] == 200
-    found = subprocess.run(["grep", "-rh", pattern, proxy.service.log / "raw"], capture_output=True, text=True).stdout
+    found = subprocess.run(["grep", "-rhs", pattern, proxy.service.log / "raw"], capture_output=True, text=True).stdout
     [line] = found.splitlines()
     assert json.loads(line)["id"] == request_id and '"status":200' in line
 
