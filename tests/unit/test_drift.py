@@ -232,3 +232,13 @@ def test_largest_number_stands_for_a_missing_value() -> None:
     before, after = pd.DataFrame({"x": values, "day": day}), pd.DataFrame({"x": values[:300], "day": day[:300] // 2})
     change = changes(before, after, kinds={"x": "number"}, block="day")["x"]
     assert change.reasons == [] and change.nulls == pytest.approx(0.1)
+
+
+def test_end_of_an_outage_is_no_change() -> None:
+    random, day = np.random.default_rng(0), np.arange(3000) // 30
+    values = np.where((day >= 40) & (day < 52), np.nan, random.normal(size=3000))
+    before, after = pd.DataFrame({"x": values, "day": day}), pd.DataFrame({"x": values[:300], "day": day[:300]})
+    change = changes(before, after, kinds={"x": "number"}, block="day")["x"]
+    assert change.reference_nulls == pytest.approx(0.12) and change.typical_nulls == 0 and change.reasons == []
+    often = before.assign(x=np.where(random.random(3000) < 0.3, np.nan, random.normal(size=3000)))
+    assert changes(often, after, kinds={"x": "number"}, block="day")["x"].reasons == ["fewer missing values"]

@@ -9,6 +9,7 @@ import duckdb
 import httpx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from starlette.applications import Starlette
@@ -21,18 +22,22 @@ from daybook.champion import read_champion
 from daybook.checks import check_degradation
 from daybook.contract import Contract
 from daybook.entries import RowReaders
+from daybook.files import Folder
 from daybook.labels import read_labels
 from daybook.log import Log, window_bounds
+from daybook.merging import current_files, merge_days
 from daybook.outcomes import EvaluationWindow, rows_sha
 from daybook.project import DaybookError
 from daybook.promotion import candidate_tag
 from daybook.recorder import Recorder
 from daybook.redaction import Redaction, hash_value
+from daybook.relations import in_files
 from daybook.replay import read_requests
 from daybook.score_output import parts
 from daybook.segments import write_schema
 from daybook.service_settings import ServiceSettings
 from daybook.slices import cuts
+from daybook.tables import parquet_bytes
 from daybook.unfolding import unfold
 from daybook.world import World
 
@@ -227,3 +232,16 @@ def test_no_number_of_days_is_too_many(tmp_path: Path) -> None:
     assert Log(CONTRACT, tmp_path).compact(keep_days=999_999).deleted == 0
     with pytest.raises(ValueError, match="finite"):
         ServiceSettings(max_body_mb=float("inf"))
+
+
+def test_merged_day_keeps_the_default_of_a_new_field(tmp_path: Path) -> None:
+    store, day = Folder.at(tmp_path), "predictions/model=odd/dt=2024-01-01"
+    for number in range(4):
+        store.put(f"{day}/vm-1-abcdef01-{number}-old.parquet", parquet_bytes(pa.table({"hour": [1]})))
+        new = pa.table({"hour": [2], "wind": pa.array([None if number else 7.0], pa.float64())})
+        store.put(f"{day}/vm-2-abcdef02-{number}-new.parquet", parquet_bytes(new))
+    assert merge_days(store) == 8
+    files, _ = current_files(store.list(), store)
+    assert len(files) == 2
+    winds = in_files(files, store, {"wind": "5.0"}).order("hour, wind").project("wind").fetchall()
+    assert [wind for (wind,) in winds] == [5.0] * 4 + [7.0] + [None] * 3

@@ -49,6 +49,7 @@ class Change:
     nulls: float = 0.0  # share of the rows
     reference_nulls: float = 0.0
     nulls_threshold: float = 0.0  # of Cohen's h
+    typical_nulls: float | None = None  # median of the shares of the reference's blocks; None: that of all its rows
     new: float = 0.0  # share of the values that are far out of the range, or in none of the categories, of learned rows
     new_threshold: float = 0.0
     lost: float = (
@@ -104,9 +105,15 @@ def reasons(change: Change) -> list[str]:
         lost: change.is_same_season and change.nulls < 1 and change.lost >= NEW and change.lost > change.lost_threshold,
         "stands still": change.is_same_season and _stands_still(change),
         "missing values": is_other and gaps > 0,
-        "fewer missing values": is_other and gaps < 0,
+        "fewer missing values": is_other and gaps < 0 and _were_missing(change),
     }
     return [reason for reason, is_met in found.items() if is_met]
+
+
+def _were_missing(change: Change) -> bool:
+    "Whether more values were missing on most days, and not only on a few."
+    typical = change.reference_nulls if change.typical_nulls is None else change.typical_nulls
+    return typical - change.nulls >= NEW and cohen_h(change.nulls, typical) >= GAPS
 
 
 def _stands_still(change: Change) -> bool:

@@ -16,7 +16,7 @@ from .change import Change, Kind, number
 from .counts import FREQUENT, Categories, Numbers, Rows, count, look_at, new_categories, new_numbers
 from .distance import jensen_shannon, psi, wasserstein
 from .grid import bar_edges, bar_shares, bins_of, grid
-from .usual import Usual, Windows, level, lost_share, usual, windows
+from .usual import Column, Usual, Windows, level, lost_share, usual, windows
 
 # %% ../../nbs/20_drift.ipynb #7f8e4274
 NAMED = 3  # values, in words
@@ -51,6 +51,13 @@ class _Tables:
         return windows(len(learned), len(window), len(reference), self.is_before)
 
 # %% ../../nbs/20_drift.ipynb #7df67831
+def _typical_nulls(column: Column) -> float | None:
+    "The share of missing values that half of the blocks exceed, None without a row."
+    rows = column.counts.sum(axis=1) + column.missing
+    shares = column.missing[rows > 0] / rows[rows > 0]
+    return float(np.median(shares)) if len(shares) else None
+
+
 def _common(bound: Usual, sides: Sequence[Any], new: float) -> dict[str, Any]:
     "Rows, missing values, unseen values, and their thresholds."
     reference, window = (side.column for side in sides[:2])
@@ -61,6 +68,7 @@ def _common(bound: Usual, sides: Sequence[Any], new: float) -> dict[str, Any]:
         "nulls": float(window.missing.sum() / max(window.rows, 1)),
         "reference_nulls": float(reference.missing.sum() / max(reference.rows, 1)),
         "nulls_threshold": bound.gaps,
+        "typical_nulls": _typical_nulls(reference),
         "new": new,
         "new_threshold": bound.new,
         "lost_threshold": bound.lost,

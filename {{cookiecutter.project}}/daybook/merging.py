@@ -118,19 +118,14 @@ class _Group:
 
     def __init__(self):
         self.types: dict[str, pa.DataType] = {}
-        self.spellings: dict[str, str] = {}
         self.tables: dict[str, pa.Table] = {}  # by the name of the part
 
     def takes(self, name: str, table: pa.Table) -> bool:
         "Whether a part fits; if so, it is added."
-        for field in table.schema:
-            if self.types.get(field.name, field.type) != field.type:
-                return False
-            if self.spellings.get(field.name.casefold(), field.name) != field.name:
-                return False
-        self.types |= {field.name: field.type for field in table.schema}
-        self.spellings |= {field.name.casefold(): field.name for field in table.schema}
-        self.tables[name] = table
+        types = dict(zip(table.schema.names, table.schema.types, strict=True))
+        if self.tables and types != self.types:
+            return False
+        self.types, self.tables[name] = types, table
         return True
 
     def merged(self) -> tuple[str, bytes]:  # its name without an ending, its content
