@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from scipy.spatial.distance import jensenshannon
 
 from daybook import example
-from daybook.change import comparable
+from daybook.change import comparable, words
 from daybook.contract import Contract
 from daybook.drift import compare
 
@@ -234,11 +234,14 @@ def test_largest_number_stands_for_a_missing_value() -> None:
     assert change.reasons == [] and change.nulls == pytest.approx(0.1)
 
 
-def test_end_of_an_outage_is_no_change() -> None:
+def test_gaps_of_each_day_are_seen_behind_an_outage() -> None:
     random, day = np.random.default_rng(0), np.arange(3000) // 30
-    values = np.where((day >= 40) & (day < 52), np.nan, random.normal(size=3000))
+    values = np.where((day >= 40) & (day < 44), np.nan, random.normal(size=3000))
     before, after = pd.DataFrame({"x": values, "day": day}), pd.DataFrame({"x": values[:300], "day": day[:300]})
-    change = changes(before, after, kinds={"x": "number"}, block="day")["x"]
-    assert change.reference_nulls == pytest.approx(0.12) and change.typical_nulls == 0 and change.reasons == []
+    [same] = changes(before, after, kinds={"x": "number"}, block="day").values()
+    assert same.reference_nulls == pytest.approx(0.04) and same.reference_typical_nulls == 0 and same.reasons == []
+    gaps = after.assign(x=np.where(random.random(300) < 0.15, np.nan, after["x"]))
+    [change] = changes(before, gaps, kinds={"x": "number"}, block="day").values()
+    assert change.reasons == ["missing values"] and " missing on most days instead of 0 %" in words(change)
     often = before.assign(x=np.where(random.random(3000) < 0.3, np.nan, random.normal(size=3000)))
     assert changes(often, after, kinds={"x": "number"}, block="day")["x"].reasons == ["fewer missing values"]

@@ -49,7 +49,9 @@ class Change:
     nulls: float = 0.0  # share of the rows
     reference_nulls: float = 0.0
     nulls_threshold: float = 0.0  # of Cohen's h
-    typical_nulls: float | None = None  # median of the shares of the reference's blocks; None: that of all its rows
+    typical_nulls: float | None = None  # median of the shares of the window's blocks of days; None: they have few rows
+    reference_typical_nulls: float | None = None  # None: the share of all rows
+    typical_nulls_threshold: float = 0.0  # of Cohen's h
     new: float = 0.0  # share of the values that are far out of the range, or in none of the categories, of learned rows
     new_threshold: float = 0.0
     lost: float = (
@@ -82,6 +84,21 @@ def gaps(self: Change) -> float:
 
 
 @patch(as_prop=True)
+def has_other_gaps(self: Change) -> bool:
+    "Whether more values are missing, or fewer."
+    is_large = abs(self.nulls - self.reference_nulls) >= NEW
+    return is_large and abs(self.gaps) >= max(GAPS, self.nulls_threshold)
+
+
+@patch(as_prop=True)
+def has_gaps_on_most_days(self: Change) -> bool:
+    "Whether more values are missing on most days."
+    if self.typical_nulls is None or self.typical_nulls - self.reference_typical_nulls < NEW:
+        return False
+    return cohen_h(self.reference_typical_nulls, self.typical_nulls) >= max(GAPS, self.typical_nulls_threshold)
+
+
+@patch(as_prop=True)
 def nearness(self: Change) -> float:
     "How near its distribution is to counting as moved; from 1 on it counts."
     if max(self.nulls, self.reference_nulls) == 1:  # there is none
@@ -97,14 +114,13 @@ def reasons(change: Change) -> list[str]:
     unseen, lost = (
         ("out of range", "lost values") if change.kind == "number" else ("unseen categories", "lost categories")
     )
-    gaps, points = change.gaps, abs(change.nulls - change.reference_nulls)
-    is_other = abs(gaps) >= max(GAPS, change.nulls_threshold) and points >= NEW
+    is_other, gaps = change.has_other_gaps, change.gaps
     found = {
         "distribution": change.is_same_season and change.nearness >= 1,
         unseen: change.new >= NEW and change.new > change.new_threshold,
         lost: change.is_same_season and change.nulls < 1 and change.lost >= NEW and change.lost > change.lost_threshold,
         "stands still": change.is_same_season and _stands_still(change),
-        "missing values": is_other and gaps > 0,
+        "missing values": is_other and gaps > 0 or change.has_gaps_on_most_days,
         "fewer missing values": is_other and gaps < 0 and _were_missing(change),
     }
     return [reason for reason, is_met in found.items() if is_met]
@@ -112,7 +128,7 @@ def reasons(change: Change) -> list[str]:
 
 def _were_missing(change: Change) -> bool:
     "Whether more values were missing on most days, and not only on a few."
-    typical = change.reference_nulls if change.typical_nulls is None else change.typical_nulls
+    typical = change.reference_nulls if change.reference_typical_nulls is None else change.reference_typical_nulls
     return typical - change.nulls >= NEW and cohen_h(change.nulls, typical) >= GAPS
 
 
@@ -157,6 +173,14 @@ def _new(change: Change) -> str:
     return f"{percent(change.new)} are outside of {number(change.seen[0])} to {number(change.seen[1])}"
 
 
+def _missing(change: Change) -> str:
+    "How much is missing."
+    where, shares = "", (change.nulls, change.reference_nulls)
+    if not change.has_other_gaps:
+        where, shares = " on most days", (change.typical_nulls, change.reference_typical_nulls)
+    return f"{percent(shares[0])} missing{where} instead of {percent(shares[1])}"
+
+
 def words(change: Change) -> str:
     "What moved, and by how much."
     texts = {
@@ -165,9 +189,7 @@ def words(change: Change) -> str:
         "out of range": _new,
         "unseen categories": _new,
         "lost categories": lambda change: f"no {', '.join(change.lost_values)} ({percent(change.lost)} before)",
-        "missing values": lambda change: (
-            f"{percent(change.nulls)} missing instead of {percent(change.reference_nulls)}"
-        ),
+        "missing values": _missing,
     }
     texts |= {"fewer missing values": texts["missing values"], "lost values": texts["lost categories"]}
     parts = [texts[reason](change) for reason in change.reasons]

@@ -6,6 +6,7 @@
 __all__ = ['harden', 'Target', 'Contract', 'Actual', 'each_once']
 
 # %% ../../nbs/04_contract.ipynb #47c8ff20
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -156,6 +157,10 @@ def _check_target(contract: Contract) -> None:
 
 def _check(contract: Contract) -> None:
     "Raise `DaybookError` for what would fail later."
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?", contract.name):
+        better = re.sub(r"[^a-z0-9_.-]+", "_", contract.name.lower()).strip("_.-")[:63]
+        hint = f", as in {better}" if better else ""
+        raise DaybookError(f"the name {contract.name!r} cannot be a model's: use small letters, digits, - and _{hint}")
     fields, special = contract.fields, [*contract.key, *([contract.time] if contract.time else [])]
     if absent := [name for name in special if name not in fields]:
         raise DaybookError(f"{contract.name}: the row has no field {', '.join(absent)}; it has: {', '.join(fields)}")

@@ -7,6 +7,7 @@ __all__ = ['MANY', 'logger', 'MOST', 'is_forgiven', 'read_body', 'faults_of', 's
            'failure', 'times_of', 'digits_for_times', 'Endpoint', 'Endpoints']
 
 # %% ../../nbs/13_endpoints.ipynb #595874f3
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -135,10 +136,14 @@ def times_of(schema: Any) -> set[str]:
 def digits_for_times(kind: type[BaseModel]) -> Callable[[bytes | bytearray], re.Match | None]:
     "A function that finds digits alone where a body should have a date or time; pydantic takes them for seconds."
     try:
-        names = map(re.escape, sorted(times_of(kind.model_json_schema())))
+        names = sorted(times_of(kind.model_json_schema()))
     except PydanticUserError:  # a type that JSON Schema does not know
         names = []
-    pattern = "|".join(rf'"{name}"\s*:\s*"\s*[+-]?\d+(?:\.\d*)?\s*"' for name in names)  # quick: it begins as one text
+    spelled = [re.escape(name) for name in names]
+    spelled += [f"(?i:{re.escape(json.dumps(name)[1:-1])})" for name in names if not name.isascii()]
+    pattern = "|".join(
+        rf'"{name}"\s*:\s*"\s*[+-]?\d+(?:\.\d*)?\s*"' for name in spelled
+    )  # quick: it begins as one text
     return re.compile((pattern or "(?!)").encode()).search
 
 
@@ -160,7 +165,7 @@ class Endpoint:
         except ValidationError as error:
             return 400, invalid(self.kind, body, error)
         if found := self.digits(body):
-            name = found[0].split(b'"')[1].decode()
+            name = json.loads(b'"%b"' % found[0].split(b'"')[1])
             return 400, to_json({"error": f"{name}: a date or time is written as 2024-12-31T23:59:00Z"})
         try:
             result = await self.method()(**{name: getattr(arguments, name) for name in self.names})

@@ -10,15 +10,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import BaseModel, ValidationError
 
 from .contract import Contract
 from .csv_files import readable
 from .databases import is_query
 from .fields import RowField
+from .frames import distinct
 from .parts import find_files
-from .project import DaybookError
+from .project import DaybookError, as_clause
 from .reading import Converter, convert
 from .relations import Relation, between, stored
+from .rules import typed
 from .sources import Source, Tables, open_source
 from .sql import Instant, identifier, instant, timestamp
 from .validation import contract_error
@@ -38,6 +46,42 @@ def _fields(contract: Contract) -> dict[str, RowField]:
     return fields if is_own else fields | {" received": received}
 
 # %% ../../nbs/15_labels.ipynb #4f884836
+_BOUNDS = (Ge, Gt, Le, Lt, MinLen, MaxLen)  # rules that change no value
+
+
+def _is_changed(name: str, row: type[BaseModel]) -> bool:
+    "Whether validation may change a value of a field."
+    decorators = row.__pydantic_decorators__.field_validators.values()
+    is_decorated = any({name, "*"} & set(each.info.fields) for each in decorators)
+    is_config = any(option.startswith("str_") for option in row.model_config)
+    return is_decorated or is_config or any(not isinstance(rule, _BOUNDS) for rule in row.model_fields[name].metadata)
+
+
+def _validated(name: str, value: Any, contract: Contract) -> Any:
+    "A value as the validators of its field return it; raises `DaybookError` for an actual that they refuse."
+    row = contract.LabelledRow.model_construct()
+    try:
+        return getattr(contract.LabelledRow.__pydantic_validator__.validate_assignment(row, name, value), name)
+    except ValidationError as error:
+        if name != contract.target:
+            return value
+        raise DaybookError(f"{contract.label.alias}: {as_clause(error.errors()[0]['msg'])} ({value})") from None
+
+
+def _as_validated(rows: Relation, contract: Contract) -> Relation:
+    "Keys and actuals as validation changes them."
+    fields = {name: contract.fields[name] for name in contract.key} | {contract.target: contract.label}
+    names = [name for name, field in fields.items() if field.kind in ("number", "text") and not field.values]
+    names = [name for name in names if _is_changed(name, contract.LabelledRow)]
+    table = rows.to_arrow_table() if names else None
+    for name in names:
+        values, indices = distinct(table[name])
+        cells = typed(fields[name], [_validated(name, value, contract) for value in values.to_pylist()])
+        cells = cells.take(pa.array(indices, mask=indices < 0))
+        table = table.set_column(table.column_names.index(name), name, cells)
+    return duckdb.from_arrow(table) if names else rows
+
+# %% ../../nbs/15_labels.ipynb #5e1d0a02
 def _error(converter: Converter) -> DaybookError:
     "What to say of values that have not their column's type."
     fields, converted = converter.fields, convert(converter)
@@ -58,7 +102,7 @@ def _columns(labels: Labels, contract: Contract, database: str | None) -> Relati
         rows = stored(converter.rows().project(f"{names}, {unread} AS {identifier(' unread')}"))
     if rows.aggregate(f"bool_or({identifier(' unread')})").fetchall()[0][0]:
         raise _error(converter)
-    return rows.project(names)
+    return _as_validated(rows.project(names), contract)
 
 # %% ../../nbs/15_labels.ipynb #0fee4d45
 def _keyed(table: Relation, contract: Contract, types: Mapping[str, str]) -> Relation:

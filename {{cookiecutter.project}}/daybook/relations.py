@@ -77,9 +77,8 @@ def defaults_of(contract: Contract) -> dict[str, str]:
 
 def _or_default(column: str, default: str, files: str, count: int) -> str:
     "SQL of a column in files, with its default for the rows of files that lack it; empty if all of them have it."
-    have = duckdb.sql(
-        f"SELECT DISTINCT file_name FROM parquet_schema([{files}]) WHERE name = {literal(column)}"
-    ).fetchall()
+    metadata = f"parquet_metadata([{files}]) WHERE lower(path_in_schema) = lower({literal(column)})"  # as DuckDB unites
+    have = duckdb.sql(f"SELECT DISTINCT file_name FROM {metadata}").fetchall()
     if len(have) in (0, count):
         return ""
     cell, names = identifier(column), ", ".join(literal(name) for (name,) in have)

@@ -105,12 +105,13 @@ def _validate(adapter: TypeAdapter, values: list[Any]) -> tuple[list[Any], dict[
     for start in range(0, len(values), 10_000):
         part = values[start : start + 10_000]
         try:
-            results += adapter.validate_python(part)
+            results += adapter.validate_python(part, strict=False)  # a table has no types of Python's
         except ValidationError as error:
             bad: dict[int, str] = {}
             for detail in error.errors(include_url=False, include_context=False, include_input=False):
                 bad.setdefault(detail["loc"][0], as_clause(detail["msg"]))
-            good = iter(adapter.validate_python([value for at, value in enumerate(part) if at not in bad]))
+            rest = [value for at, value in enumerate(part) if at not in bad]
+            good = iter(adapter.validate_python(rest, strict=False))
             results += [None if at in bad else next(good) for at in range(len(part))]
             messages |= {start + at: message for at, message in bad.items()}
     return results, messages

@@ -111,8 +111,12 @@ def answers(
     if not contract.classes:
         return pa.table(columns | {"prediction": pa.array(predictions.astype(np.float64))})
     columns["prediction"] = pa.array(most_probable(contract, predictions))
-    names = class_names(contract)
-    return pa.table(columns | {f"probability_{name}": predictions[:, k] for k, name in enumerate(names)})
+    for k, name in enumerate(class_names(contract)):
+        own = f"probability_{name}"
+        while own in columns:  # a field is called so
+            own += "_"
+        columns[own] = pa.array(predictions[:, k])
+    return pa.table(columns)
 
 # %% ../../nbs/47_score_output.ipynb #2519ab23
 class Output:

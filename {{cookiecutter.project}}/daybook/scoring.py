@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +24,7 @@ from .models import Model
 from .project import DaybookError, project_root
 from .reading import batches
 from .score_output import answers, parts, rejected_file, writing
+from .sql import identifier
 from .validation import fingerprint
 
 # %% ../../nbs/48_scoring.ipynb #5b057565
@@ -69,8 +71,10 @@ def score_batch(
 
 # %% ../../nbs/48_scoring.ipynb #e4e853a8
 def _as_texts(table: pa.Table) -> pa.Table:
-    "A table whose columns are texts, as CSV has them."
-    return table.cast(pa.schema([(name, pa.string()) for name in table.column_names]))
+    "A table whose columns are texts, lists and bytes too."
+    rows = duckdb.default_connection().cursor().from_arrow(table)
+    cells = (f"CAST({identifier(name)} AS VARCHAR) AS {identifier(name)}" for name in table.column_names)
+    return rows.project(", ".join(cells)).to_arrow_table()
 
 
 def _forget(url: str) -> None:

@@ -8,6 +8,7 @@ __all__ = ['PROBABILITIES', 'prediction_types', 'actual_type', 'map_column', 'pr
 
 # %% ../../nbs/15_targets.ipynb #d54e62fc
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,14 @@ def to_numpy(
     return values.reshape(len(column), -1) if len(column) else np.empty((0, 0))
 
 # %% ../../nbs/15_targets.ipynb #ab2b0c8e
+_LAST = "TIMESTAMPTZ '9999-12-31 00:00:00+00'"  # of Python's days, and the second one
+_SECOND = "TIMESTAMPTZ '0001-01-02 00:00:00+00'"
+
+
 def day_sql(contract: Contract) -> str:
-    "SQL of the day that a logged row is about."
-    return f"CAST({identifier(contract.fields[contract.time].column if contract.time else 'ts')} AS DATE)"
+    "SQL of the day that a logged row is about; with its zone, a time may lie beyond the days that Python knows."
+    cell = identifier(contract.fields[contract.time].column if contract.time else "ts")
+    if not contract.time or contract.fields[contract.time].type is not datetime:
+        return f"CAST({cell} AS DATE)"
+    ends = f"WHEN {cell} < {_SECOND} THEN DATE '0001-01-01' WHEN {cell} >= {_LAST} THEN DATE '9999-12-31'"
+    return f"CASE {ends} ELSE CAST({cell} AS DATE) END"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST', 'FALSE_ALERTS', 'FEWEST', 'DEALS', 'Windows', 'windows', 'level', 'beyond', 'either_way', 'permuted', 'Usual',
-           'Column', 'lost_share', 'usual']
+           'Column', 'median_of', 'lost_share', 'usual']
 
 # %% ../../nbs/19_usual.ipynb #4cd8cebd
 from dataclasses import dataclass, replace
@@ -107,6 +107,7 @@ class Usual:
     distance: float  # Jensen-Shannon, of values that are present
     shift: float | None  # of the mean, to either side; None: unknown, or not a number
     gaps: float  # Cohen's h of the shares of missing values, in either direction
+    typical_gaps: float  # Cohen's h of the medians of the blocks' shares
     new: float  # share of the values that was never seen
     lost: float  # share of the reference's values that do not occur any more
     top: float | None = None  # share of the values in the fullest cell; None: unknown, or not a number
@@ -123,6 +124,22 @@ class Column:
     def rows(self) -> int:
         "Rows in all."
         return int(self.counts.sum() + self.missing.sum())
+
+    @property
+    def shares(self) -> np.ndarray:  # shape (blocks,)
+        "The share of the rows of each block that have no value; NaN without a row."
+        rows = self.counts.sum(axis=1) + self.missing
+        return np.divide(self.missing, rows, out=np.full(len(rows), np.nan), where=rows > 0)
+
+    @property
+    def typical(self) -> float:
+        "The median of these shares, which an outage of a few days does not move."
+        return median_of(self.shares)
+
+
+def median_of(shares: np.ndarray) -> float:
+    "The median of what is not NaN, 0 of nothing."
+    return 0.0 if np.isnan(shares).all() else float(np.nanmedian(shares))
 
 # %% ../../nbs/19_usual.ipynb #2516ad30
 def _thinned(counts: np.ndarray, rows: int) -> np.ndarray:
@@ -141,6 +158,7 @@ class _Seen:
     distance: np.ndarray
     shift: np.ndarray | None
     gaps: np.ndarray
+    typical_gaps: np.ndarray
     lost: np.ndarray
     top: np.ndarray
 
@@ -155,7 +173,18 @@ def _seen(column: Column, spans: Windows, present: int, middles: np.ndarray | No
     bins = (p, q) if middles is None else bins_of(p, q)
     shift = None if middles is None else _means(q, middles) - _means(p, middles)
     top = q.max(axis=1) / np.maximum(q.sum(axis=1), 1)
-    return _Seen(jensen_shannon(*bins) * (q.sum(axis=1) > 0), shift, gaps, lost, top)
+    distance, typical = jensen_shannon(*bins) * (q.sum(axis=1) > 0), _typical_gaps(column, spans)
+    return _Seen(distance, shift, gaps, typical, lost, top)
+
+
+def _typical_gaps(column: Column, spans: Windows) -> np.ndarray:
+    "Cohen's h of the medians around and within each window."
+    shares, medians = column.shares, np.zeros((2, len(spans.first)))
+    places = zip(spans.first, spans.first + spans.size, spans.left, spans.right, strict=True)
+    for turn, (first, end, left, right) in enumerate(places if column.missing.any() else ()):
+        around = np.concatenate([shares[left:first], shares[end:right]])
+        medians[:, turn] = median_of(around), median_of(shares[first:end])
+    return cohen_h(*medians)
 
 
 def _means(counts: np.ndarray, middles: np.ndarray) -> np.ndarray:
@@ -196,6 +225,7 @@ def usual(
         distance=max(bound.distance, beyond(seen.distance, n, either)),
         shift=None if middles is None or is_dealt else either_way(seen.shift, n, either),
         gaps=max(bound.gaps, either_way(seen.gaps, n, level)),
+        typical_gaps=max(bound.typical_gaps, either_way(seen.typical_gaps, n, level)),
         new=max(bound.new, share_of(beyond(angle(new), n, level))),
         lost=max(bound.lost, share_of(beyond(angle(seen.lost), n, level))),
         top=None if middles is None else share_of(beyond(angle(seen.top), n, level)),
@@ -207,7 +237,8 @@ def _by_chance(reference: Column, window: Column, level: float, is_number: bool)
     n, m = int(reference.counts.sum()), int(window.counts.sum())
     bins = [_binned(side, reference, is_number)[:, :-1].sum(axis=0) for side in (reference, window)]
     share = share_of(chance_angle(n, m, level))
-    return Usual(chance_distance(*bins, level), None, chance_angle(reference.rows, window.rows, level), share, share)
+    gaps = chance_angle(reference.rows, window.rows, level)  # a median's standard error is √(π / 2) that of a mean
+    return Usual(chance_distance(*bins, level), None, gaps, gaps * np.sqrt(np.pi / 2), share, share)
 
 
 def _binned(column: Column, reference: Column, is_number: bool) -> np.ndarray:  # shape (blocks, bins + 1)

@@ -87,7 +87,7 @@ def _check_part(row: type[BaseModel], values: Mapping[str, list], start: int, fa
     "Check some rows with all of the model's functions; returns the rows, or none if one is bad."
     rows = [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)]
     try:
-        return TypeAdapter(list[row]).validate_python(rows)
+        return TypeAdapter(list[row]).validate_python(rows, strict=False)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             position, *where = detail["loc"]
