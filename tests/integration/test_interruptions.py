@@ -41,7 +41,8 @@ def interrupted_when(is_there: Callable[[], bool], *args: str) -> tuple[int, str
 
 
 def test_while_the_imports_are_made(probe: Callable[..., str]) -> None:
-    Path("slow.py").write_text(SLOW_IMPORT)
+    Path("slow").mkdir()
+    Path("slow", "__init__.py").write_text(SLOW_IMPORT)
     code, said = interrupted_when(Path("importing").exists, "run", probe("import slow"))
     assert code == 130 and "daybook: stopped" in said and "Traceback" not in said
 

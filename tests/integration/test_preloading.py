@@ -29,15 +29,21 @@ def command(*args: str) -> str:
     return done.stdout
 
 
+def package(name: str, text: str) -> None:
+    """A package of the project, which is imported before a run begins."""
+    Path(name).mkdir()
+    Path(name, "__init__.py").write_text(text)
+
+
 def test_runs_of_a_sweep_draw_numbers_of_their_own(probe: Probe) -> None:
-    Path("seeds.py").write_text("")
+    package("seeds", "")
     command("sweep", probe(DRAWS), "-p", "number=1,2,3", "--workers", "2")
     made = [run.metrics for run in all_runs(open_runs())]
     assert len({each["numpy"] for each in made}) == len({each["python"] for each in made}) == 3
 
 
 def test_numbers_that_an_import_has_set_are_those_of_a_kernel(probe: Probe) -> None:
-    Path("seeds.py").write_text("import random\nimport numpy as np\nrandom.seed(0)\nnp.random.seed(0)\n")
+    package("seeds", "import random\nimport numpy as np\nrandom.seed(0)\nnp.random.seed(0)\n")
     job = probe(DRAWS)
     command("run", job)
     command("run", job, "--engine", "kernel")
@@ -46,7 +52,7 @@ def test_numbers_that_an_import_has_set_are_those_of_a_kernel(probe: Probe) -> N
 
 
 def test_module_prints_to_the_stream_that_it_took_when_it_was_imported(probe: Probe) -> None:
-    Path("talk.py").write_text("import sys\n\ndef say(text, file=sys.stdout):\n    print(text, file=file)\n")
+    package("talk", "import sys\n\ndef say(text, file=sys.stdout):\n    print(text, file=file)\n")
     command("run", probe("from talk import say\nsay('hello')"))
     [run] = all_runs(open_runs())
     notebook = nbformat.read(open_runs().url(f"{run.path}/notebook.ipynb"), as_version=4)

@@ -17,10 +17,10 @@ from daybook.cli import main
 from daybook.files import Folder
 from daybook.jobs import clean, run
 from daybook.parameters import model_of
+from daybook.preloading import imports_of
 from daybook.project import DaybookError
 from daybook.runs import Run, all_runs, open_runs
 from daybook.space import space
-from daybook.supervisor import _imports
 
 Probe = Callable[..., str]
 
@@ -60,7 +60,7 @@ def test_imports_find_what_the_cells_above_have_set(probe: Probe) -> None:
     assert outputs(made) == "test\n"
 
     def preloaded(*cells: str) -> list[str]:
-        return _imports(Path("nbs", f"01_{probe(*cells)}.ipynb").read_bytes())
+        return imports_of(Path("nbs", f"01_{probe(*cells)}.ipynb").read_bytes())
 
     assert preloaded("import csv", "%env A=1", "import this") == ["import csv"]
     assert preloaded("x = os.environ['A'] == '1'", "import this") == ["import this"]

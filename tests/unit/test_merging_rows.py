@@ -63,7 +63,7 @@ def test_columns_that_only_some_parts_have_are_kept(log: Log) -> None:
         merge_days(log.store)
         pd.testing.assert_frame_equal(frame(log), before)
         assert dict(zip(log.predictions().columns, log.predictions().types, strict=True)) == types
-    assert len(log.store.list(DAY)) == 1 and before["Wind"].notna().sum() == 3
+    assert len(log.store.list(DAY)) == 3 and before["Wind"].notna().sum() == 3, "a file for each set of columns"
 
 
 @pytest.mark.parametrize(

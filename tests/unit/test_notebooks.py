@@ -9,8 +9,8 @@ import pytest
 
 from daybook.notebooks import Job, find_notebook, inputs_sha256, notebooks, parameters_cell
 from daybook.parameters import SECRET
+from daybook.preloading import imports_of
 from daybook.project import DaybookError, version
-from daybook.supervisor import _imports
 
 Probe = Callable[..., str]
 
@@ -156,6 +156,6 @@ def test_imports_are_read_from_code_cells() -> None:
         return {"cell_type": kind, "source": source}
 
     cells = [cell("import os, re\nn = 1\nfrom math import pi"), cell("%magic\nimport a"), cell("import b", "markdown")]
-    assert _imports(json.dumps({"cells": cells}).encode()) == ["import os, re", "from math import pi"]
+    assert imports_of(json.dumps({"cells": cells}).encode()) == ["import os, re", "from math import pi"]
     cells.append(cell("from daybook import models"))
-    assert _imports(json.dumps({"cells": cells}).encode())[0] == "import skops.io"
+    assert imports_of(json.dumps({"cells": cells}).encode())[0] == "import skops.io"

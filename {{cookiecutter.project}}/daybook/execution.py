@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
+from types import FrameType
 from typing import Any
 from urllib.parse import unquote
 
@@ -75,7 +76,8 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 
 # %% ../../nbs/36_execution.ipynb #f17ffd34
 def _become_main() -> None:
-    "Make this process the first of a program, without a terminal."
+    "Make this process the first of a program, without a terminal or arguments."
+    del sys.argv[1:]
     current = multiprocessing.current_process()
     current.name, current._identity, multiprocessing.process._parent_process = "MainProcess", (), None
     multiprocessing.set_start_method(None, force=True)
@@ -130,8 +132,14 @@ def finish(
 
 # %% ../../nbs/36_execution.ipynb #26064513
 def _let_interruptions_in() -> None:
-    "From now on an interruption is a `KeyboardInterrupt`, also one that came before."
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    "From now on an interruption is a `KeyboardInterrupt`, also one that came before, and no further cell begins."
+    from daybook.client import interrupted
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
@@ -187,6 +195,9 @@ def _leave() -> None:
     timer.start()
     for function in reversed(getattr(threading, "_threading_atexits", [])):
         function()
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.main_thread():
+            thread.join()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -208,4 +219,5 @@ def execute_task(
     run = _prepare(task, folder)
     error = _executed(task, root, secrets_of(task))
     finish(run, Path(folder), time.perf_counter() - began, error, makes_report)
+    os.chdir(root)  # where threads that the notebook left began
     _leave()

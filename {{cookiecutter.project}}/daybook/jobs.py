@@ -137,7 +137,7 @@ def run(
     "Run a notebook as a job; raises `DaybookError`, before anything starts, for a call that cannot work."
     job = Job.find(name)
     parsed = parse(job.parameters, args or {})
-    start_server(job.notebook, is_alone=True)
+    start_server(job.notebook if engine == "shell" else None, is_alone=True)
     return next(run_tasks([job.task(parsed, engine)], open_runs(runs_url), time_limit=time_limit))
 
 # %% ../../nbs/38_jobs.ipynb #95696480

@@ -87,6 +87,8 @@ class ExportCheck(Processor):
         cells = [cell for cell in self.nb.cells if cell.cell_type == "code" and _exports & set(cell.directives_)]
         for error in filter(None, (_python_error(cell.source) for cell in cells)):
             raise DaybookError(f"{path.name} exports a cell that is no part of a module: {error}")
+        if any(re.search(r"^# %%", cell.source, re.MULTILINE) for cell in cells):
+            raise DaybookError(f"{path.name} exports a line that begins with `# %%`, which marks a cell in its module")
         if error := _python_error("\n".join(cell.source for cell in cells)):
             raise DaybookError(f"{path.name} exports cells that are no module together: {error}")
         module = _module_of(path)

@@ -91,7 +91,10 @@ class Outputs(Session):
         message = msg_or_type
         if not isinstance(message, dict):
             message = self.msg(msg_or_type, content, parent, metadata=more.get("metadata"))
-        if os.getpid() == self.pid:  # not in a process that a cell has forked
+        if os.getpid() != self.pid:  # a process that a cell has forked tells nothing but its end
+            if message["msg_type"] == "execute_reply":
+                self._hand_over(message)
+        else:
             message["buffers"] = [bytes(each) for each in more.get("buffers") or ()]
             with self.lock:
                 self.flush()

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union, get_origin
 
 from pydantic import (
     BaseModel,
@@ -69,7 +69,8 @@ _types = {"int": int, "float": float, "bool": bool, "str": str, "date": date, "d
 _bounded = {"PositiveInt": PositiveInt, "NonNegativeInt": NonNegativeInt}
 _bounded |= {"PositiveFloat": PositiveFloat, "NonNegativeFloat": NonNegativeFloat}
 _others = {"list": list, "Literal": Literal, "Optional": Optional, "Union": Union, "SecretStr": SecretStr, "None": None}
-_names = _types | _bounded | _others | {"os": os, "__builtins__": {}}
+_builtins = {"__import__": __import__}  # for date.today(), whose C code imports
+_names = _types | _bounded | _others | {"os": os, "__builtins__": _builtins}
 _hint = f"write `name: type = value  # help`, of the types {', '.join(_types)}, lists of them, Literal, SecretStr, None"
 
 
@@ -115,7 +116,11 @@ def _field(node: ast.stmt, comments: Mapping[int, str], names: Mapping[str, Any]
         adapter = TypeAdapter(kind)
         if name.startswith("_") or name == "model_config":
             raise ValueError("pydantic has no fields of such names")
+        if "SecretStr" in annotation and get_origin(kind) is list:
+            raise ValueError("a secret is one text")
     except KeyError as error:
+        if "environ" not in line:
+            raise DaybookError(f"`{line}` is no parameter: {_hint}") from error
         raise DaybookError(f"`{line}`: the environment has no {error.args[0]}") from None
     except Exception as error:
         raise DaybookError(f"`{line}` is no parameter: {_hint}") from error

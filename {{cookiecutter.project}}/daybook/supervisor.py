@@ -6,7 +6,6 @@
 __all__ = ['own_folder', 'start_server', 'warm_up', 'supervise']
 
 # %% ../../nbs/37_supervisor.ipynb #8a65910c
-import ast
 import atexit
 import contextlib
 import json
@@ -15,18 +14,17 @@ import os
 import re
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import takewhile
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from .execution import execute_task, finish, kill
 from .notebooks import Task, find_notebook
+from .preloading import preloaded
 from .runs import Run
 from .segments import create, lock
 from .steps import follow, remove_marks
@@ -69,44 +67,11 @@ def _tidy(folder: Path) -> None:
         elif not path.is_symlink():
             path.chmod(0o750 if path.is_dir() else 0o640)
 
-# %% ../../nbs/37_supervisor.ipynb #87c5e833
-_sets = r"environ(\[.*\]\s*|\s*\|)=(?!=)|environ\.(update|setdefault|pop|clear)|putenv|load_dotenv"
-_sets += r"|(?m:^)\s*(%(set_)?env|%%(write)?file)\b"  # what an import may look at
-
-
-def _imports(notebook: bytes) -> list[str]:
-    "The imports of a notebook up to a cell that may change what they find, and those of saving a model if it does."
-    statements = ["import skops.io"] if b"models" in notebook else []
-    sources = ("".join(cell["source"]) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code")
-    for source in takewhile(lambda source: not re.search(_sets, source), sources):
-        with contextlib.suppress(SyntaxError):  # magics
-            imports = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
-            statements += map(ast.unparse, imports)
-    return statements
-
 # %% ../../nbs/37_supervisor.ipynb #38379587
 _one_at_a_time = threading.Lock()
-_always = ["import psutil", "import daybook.execution"]
-_for_many = [
-    "from daybook.files import Folder; Folder.at('.')",
-    "from daybook.run_report import html_exporter as e; e()",
-]
-_late = {
-    "IPython": "core.completerlib core.debugger core.logger core.oinspect extensions.storemagic",
-    "tornado": "platform.asyncio",
-    "pandas": "io.formats.html io.formats.string",
-    "pyarrow": "pandas_compat",
-    "narwhals": "_pandas_like.namespace stable.v2._namespace",  # scikit-learn looks at tables through it
-    "matplotlib": "backends.backend_agg",
-}
-_for_many += [
-    f"import sys; {library!r} in sys.modules and __import__('{library}.{name}')"
-    for library, names in _late.items()
-    for name in names.split()
-]
 
 
-def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseContext:
+def _context(notebook: bytes | None, is_alone: bool) -> multiprocessing.context.BaseContext:
     "The fork server with the notebook's imports done; on systems without one, new processes."
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -118,12 +83,7 @@ def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseCon
         config["tempdir"] = str(own_folder())  # for the server's socket
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["daybook.engine"])
-    statements = [*_imports(notebook), *_always]
-    if "daybook.cli" in sys.modules:  # each process imports its main module
-        statements.append("import daybook.cli")
-    if not is_alone:
-        statements += _for_many
-    os.environ["DAYBOOK_PRELOAD"] = "\n".join(statements)
+    os.environ["DAYBOOK_PRELOAD"] = "\n".join(preloaded(notebook, is_alone))
     resource_tracker.ensure_running()  # before the mask, which it resets
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server and its children inherit it
     try:
@@ -134,7 +94,10 @@ def _context(notebook: bytes, is_alone: bool) -> multiprocessing.context.BaseCon
     return context
 
 # %% ../../nbs/37_supervisor.ipynb #818044bb
-def start_server(notebook: bytes, is_alone: bool) -> None:
+def start_server(
+    notebook: bytes | None,  # None: a kernel runs it
+    is_alone: bool,  # whether there is one run
+) -> None:
     "Let a server import what a notebook needs while this process goes on."
     with _one_at_a_time:
         _context(notebook, is_alone)
@@ -181,9 +144,14 @@ def _reason_to_stop(
     return f"Timeout: it took more than {time_limit:g} s" if time_limit and seconds > time_limit else ""
 
 
-def _watch(process: multiprocessing.Process, reasons: Callable[[float], str], look: Callable[[], None]) -> str:
+def _watch(
+    process: multiprocessing.Process,
+    began: float,  # its imports count, too
+    reasons: Callable[[float], str],
+    look: Callable[[], None],
+) -> str:
     "Wait until a process has ended, and call `look` meanwhile; returns the reason if the process was stopped."
-    began, interrupted, reason = time.monotonic(), 0.0, ""
+    interrupted, reason = 0.0, ""
     while not wait([process.sentinel], timeout=0.2):
         look()
         now = time.monotonic()
@@ -207,7 +175,8 @@ def _start(
     "Start the process of a run, and meanwhile get ready to make its report."
     with _one_at_a_time:
         args = task, str(folder), not is_alone, temporary
-        process = _context(task.notebook, is_alone).Process(target=execute_task, args=args)
+        notebook = task.notebook if task.run.engine == "shell" else None
+        process = _context(notebook, is_alone).Process(target=execute_task, args=args)
         process.start()
     if is_alone:
         threading.Thread(target=_prepare_report, daemon=True).start()
@@ -234,7 +203,7 @@ def supervise(
     with tempfile.TemporaryDirectory(dir=own_folder(), ignore_cleanup_errors=True) as temporary:
         process = _start(task, folder, is_alone, temporary)
         look = follow(folder, is_hopeless)
-        reason = _watch(process, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped), look)
+        reason = _watch(process, began, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped), look)
         with _one_at_a_time:
             process.join()
     path = folder / "run.json"

@@ -181,7 +181,7 @@ def sweep(
     todo = None if trials else points(axes, sample, seed)
     search = Trials(axes, list(goals.values()) or [False], trials, seed) if trials else None
     if not scheduler:
-        start_server(job.notebook, is_alone=False)
+        start_server(job.notebook if engine == "shell" else None, is_alone=False)
     id = new_id(datetime.now(UTC))
     folder = open_runs(runs_url)
     cores = _cores()
