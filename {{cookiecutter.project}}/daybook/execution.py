@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
-from types import FrameType
 from typing import Any
 from urllib.parse import unquote
 
@@ -132,14 +131,8 @@ def finish(
 
 # %% ../../nbs/36_execution.ipynb #26064513
 def _let_interruptions_in() -> None:
-    "From now on an interruption is a `KeyboardInterrupt`, also one that came before, and no further cell begins."
-    from daybook.client import interrupted
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        interrupted.set()
-        signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, interrupt)
+    "From now on an interruption is a `KeyboardInterrupt`, also one that came before."
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

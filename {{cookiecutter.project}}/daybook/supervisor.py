@@ -27,7 +27,7 @@ from .notebooks import Task, find_notebook
 from .preloading import preloaded
 from .runs import Run
 from .segments import create, lock
-from .steps import follow, remove_marks
+from .steps import follow, mark_interrupted, remove_marks
 
 # %% ../../nbs/37_supervisor.ipynb #f8a777c9
 def _remove_abandoned(above: str) -> None:
@@ -146,6 +146,7 @@ def _reason_to_stop(
 
 def _watch(
     process: multiprocessing.Process,
+    folder: Path,  # of the run
     began: float,  # its imports count, too
     reasons: Callable[[float], str],
     look: Callable[[], None],
@@ -161,6 +162,7 @@ def _watch(
             reason = reasons(now - began)
             if reason:
                 interrupted = now
+                mark_interrupted(folder)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGINT)
     return reason
@@ -203,7 +205,7 @@ def supervise(
     with tempfile.TemporaryDirectory(dir=own_folder(), ignore_cleanup_errors=True) as temporary:
         process = _start(task, folder, is_alone, temporary)
         look = follow(folder, is_hopeless)
-        reason = _watch(process, began, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped), look)
+        reason = _watch(process, folder, began, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped), look)
         with _one_at_a_time:
             process.join()
     path = folder / "run.json"
