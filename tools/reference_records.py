@@ -26,7 +26,7 @@ LINE = {
     "v": "version of this format: 1",
     "id": "the request's id: the caller's `X-Request-ID` if it is 1 to 128 printable ASCII characters without blanks,"
     " else a new one. The response carries it in its header, and as `request_id` in a body that is an object. Ids that"
-    " callers choose can occur twice",
+    " callers choose can occur twice; an actual counts for none of them if their rows differ",
     "ts": "when the line was written, UTC, to the microsecond",
     "route": "the path that was called",
     "status": "the HTTP status of the response; 499 if the caller hung up, or the service was stopped, before it",

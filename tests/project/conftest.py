@@ -3,6 +3,8 @@
 Each worker of pytest-xdist has one default project, for all its tests. A test that changes a file uses `edited`.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,3 +82,11 @@ def image(project: Project, containers: Containers) -> Iterator[str]:
     yield name
     containers.run("podman", "rmi", name)
     containers.run("podman", "image", "prune", "--force")
+
+
+@pytest.fixture(scope="module")
+def extras(project: Project) -> None:
+    """The project with what Dask and S3 need."""
+    sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--extra", "s3", "--extra", "cluster"]
+    subprocess.run([*sync, "--python", sys.executable], cwd=project.root, env=project.settings, check=True)
+    subprocess.run([project.commands / "python", "-m", "compileall", "-q", project.root / ".venv"], check=False)

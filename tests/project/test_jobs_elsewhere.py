@@ -4,7 +4,6 @@ import contextlib
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,18 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import Project, free_port, object_store
+from helpers import free_port, object_store
 from probes import RECORD, Probe, wait_until
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def extras(project: Project) -> None:
-    """The project with what Dask and S3 need."""
-    sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--extra", "s3", "--extra", "cluster"]
-    subprocess.run([*sync, "--python", sys.executable], cwd=project.root, env=project.settings, check=True)
-    subprocess.run([project.commands / "python", "-m", "compileall", "-q", project.root / ".venv"], check=False)
 
 
 @pytest.fixture

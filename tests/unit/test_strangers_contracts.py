@@ -189,3 +189,16 @@ def test_rejected_rows_keep_columns_that_are_no_texts(cell: object, tmp_path: Pa
     )
     assert (done.rows, done.rejected) == (1, 1)
     assert "must not be missing" in (tmp_path / "out.rejected.csv").read_text()
+
+
+def test_an_actual_of_an_id_that_different_rows_have_counts_for_none(tmp_path: Path) -> None:
+    log = Log(TRIPS, tmp_path)
+    when = pa.array([datetime(2024, 3, 1)] * 4, pa.timestamp("us", "UTC"))
+    rows = {"prediction_id": ["order:0", "order:0", "retry:0", "retry:0"], "Prüfdatum": when, "x": [1.0, 2.0, 3.0, 3.0]}
+    table = pa.table(rows | {"request_id": ["order"] * 2 + ["retry"] * 2, "ts": when, "prediction": [1.0] * 4})
+    log.store.put("predictions/model=trips/dt=2024-03-01/a.parquet", parquet_bytes(table))
+    later = pa.array([datetime(2024, 3, 2)] * 2, pa.timestamp("us", "UTC"))
+    actuals = pa.table({"prediction_id": ["order:0", "retry:0"], "actual": [5.0, 6.0], "received": later})
+    log.store.put("actuals/dt=2024-03-02/a.parquet", parquet_bytes(actuals.append_column("event_time", later)))
+    assert sorted(log.labelled().project("x, actual").fetchall()) == [(1.0, None), (2.0, None), (3.0, 6.0), (3.0, 6.0)]
+    assert outcomes(log, {}).facts["for_several_predictions"] == 1

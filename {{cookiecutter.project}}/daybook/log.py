@@ -34,7 +34,7 @@ from .plausible import Plausible, plausible_days
 from .predictions import check_predictions
 from .project import DaybookError, from_project, project_root
 from .redaction import Redaction, hash_value
-from .relations import Relation, left_join
+from .relations import Relation, left_join, of_one_row
 from .replay import json_value
 from .settings import EnvironmentSettings
 from .sql import Instant, identifier, instant
@@ -126,7 +126,7 @@ def labelled(
     logged = self.predictions(start, end, model)
     hidden = [name for name in self.contract.key if self.contract.fields[name].log != "keep"]
     if labels is None:
-        key, rows = ["prediction_id"], self.actuals(None, as_of)
+        key, rows = ["prediction_id"], of_one_row(self.actuals(None, as_of), logged, self.contract.columns.values())
     elif hidden:
         raise DaybookError(f"no table can bring actuals, as the log does not keep {hidden[0]}: send them to /actuals")
     else:

@@ -124,7 +124,9 @@ def _facts_of_actuals(log: Log, joined: Rows, as_of: datetime | None) -> dict[st
     actuals = log.actuals(end=as_of)
     ids = actuals.project("prediction_id").distinct()
     unknown = ids.except_(joined.project("prediction_id"))
-    return {"for_no_prediction": len(unknown), "corrections": len(actuals) - len(ids)}
+    repeated = ids.intersect(joined.filter("actual IS NULL").project("prediction_id"))
+    facts = {"for_no_prediction": len(unknown), "for_several_predictions": len(repeated)}
+    return facts | {"corrections": len(actuals) - len(ids)}
 
 # %% ../../nbs/24_outcomes.ipynb #d291de89
 def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None) -> DaybookError:
