@@ -12,13 +12,9 @@ from template import ROOT
 
 pytestmark = pytest.mark.long
 PREPARE = """
-import sys
-import pandas as pd
 import s3fs
-from bike_demand.data import contract
-frame = pd.read_parquet("data/sample.parquet")
-frame.head(3000).to_parquet("data/sample.parquet")
-later = frame.iloc[3000:3168].drop(columns=contract.label.alias)
+from bike_demand.data import contract, load
+later = load("sample").iloc[3000:3168].drop(columns=contract.label.alias)
 later.to_csv("next_week.csv", index=False)
 files = s3fs.S3FileSystem()
 files.mkdir("bucket")
@@ -26,47 +22,78 @@ for number, part in enumerate((later.head(80), later.tail(88))):
     part.to_parquet("part.parquet")
     files.put_file("part.parquet", f"bucket/orders/{number}.parquet")
 """
+SHORT = """
+
+_whole = load
+
+
+def load(source=None):
+    return _whole(source).head(3000)
+"""
+GH = """#!/bin/sh
+[ "$1 $2 $4 $5 $6 $7" = "run download --name reports --dir weeks" ] && mkdir weeks && cp -r runs/train weeks
+"""
+
+
+def typed() -> list[str]:
+    """The commands of the page, without comments; of a line for cron, its command."""
+    text = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+    lines = re.findall(
+        r"^    (?:17 \* \* \* \*  )?((?:export|uv|dask|gh|bentoml|/srv\S*|daybook) .*)", text, re.MULTILINE
+    )
+    return [re.sub(r"  +#.*", "", line) for line in lines]
 
 
 @pytest.fixture
-def person(project: Project, extras: None, tmp_path: Path) -> Iterator[Project]:
-    """Somebody in a project with a small sample, beside an object store and a Dask cluster."""
+def person(project: Project, tmp_path: Path) -> Iterator[Project]:
+    """A person in a project with a small sample and all extras, beside an object store and a Dask cluster."""
+    address, lines = f"tcp://127.0.0.1:{free_port()}", typed()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gh").write_text(GH)
+    (tmp_path / "bin" / "gh").chmod(0o755)
     with ExitStack() as stack:
-        project.settings |= stack.enter_context(object_store(tmp_path))
-        address = f"tcp://127.0.0.1:{free_port()}"
-        for words in (["scheduler", "--host", address], ["worker", address, "--nthreads", "1"]):
-            command = [project.commands / "dask", *words, "--no-dashboard"]
-            settings = project.settings | {"TMPDIR": str(tmp_path)}
-            output = stack.enter_context((tmp_path / f"{words[0]}.log").open("wb"))
-            process = subprocess.Popen(command, cwd=project.root, env=settings, stdout=output, stderr=output)
+        own = stack.enter_context(object_store(tmp_path)) | {"PATH": f"{tmp_path / 'bin'}:{project.settings['PATH']}"}
+        person = Project(project.root, project.commands, project.settings | own | {"CLUSTER": address})
+        for line in (line for line in lines if line.startswith("uv sync ")):
+            subprocess.run(line.split(), cwd=person.root, env=person.settings, check=True, capture_output=True)
+        for line in (line for line in lines if line.startswith("dask ")):
+            words = re.sub(r"(tcp://)?10\.0\.0\.1(:8786)?", address, line).split()
+            output = stack.enter_context((tmp_path / f"{words[1]}.log").open("wb"))
+            settings = person.settings | {"TMPDIR": str(tmp_path)}
+            process = subprocess.Popen(words, cwd=person.root, env=settings, stdout=output, stderr=output)
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
-        project.python(PREPARE)
-        (project.root / "january.yaml").write_text("max_iter: 5\n")
-        (project.root / "grid.yaml").write_text("max_depth: [4, 8]\n")
-        yield Project(project.root, project.commands, project.settings | {"CLUSTER": address})
+        person.python(PREPARE)
+        module = person.root / "bike_demand" / "data.py"
+        module.write_text(module.read_text(encoding="utf-8") + SHORT, encoding="utf-8")
+        (person.root / "january.yaml").write_text("max_iter: 5\n")
+        (person.root / "grid.yaml").write_text("max_depth: [4, 8]\n")
+        yield person
     project.git("checkout", "--quiet", ".")
     project.git("clean", "--quiet", "--force", "-d")
 
 
 def test_page_about_jobs_is_typed(person: Project) -> None:
-    text = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^    ((?:export|daybook) .*)", text, re.MULTILINE)
-    lines = [line for line in lines if "MLFLOW" not in line]  # test_jobs_mlflow.py has a server
-    assert len(lines) >= 25
     person.run("daybook", "run", "train", "-p", "max_iter=5")
     person.run("daybook", "run", "promote", "-p", "candidate=latest", "-p", "reason=trial")
+    lines = [line for line in typed() if not line.startswith(("dask ", "uv sync "))]
+    assert len(lines) > 28
     exports = ""
     for line in lines:
-        if line.startswith("export"):
-            exports += f"{line}\n"
+        if line.startswith("export"):  # test_jobs_mlflow.py has a server
+            exports += "" if "mlflow" in line else f"{line}\n"
             continue
-        id = last_run(person, "train")[1]["id"].rpartition("-")[2]
-        typed = line.replace("48d19b04", id).replace("tcp://10.0.0.1:8786", person.settings["CLUSTER"])
-        done = subprocess.run(
-            ["bash", "-c", exports + typed], cwd=person.root, env=person.settings, capture_output=True, text=True
+        run = last_run(person, "train")[1]
+        text = line.replace("48d19b04", run["id"].rpartition("-")[2]).replace("bike_demand:ab12", person.latest_model())
+        text = text.replace("tcp://10.0.0.1:8786", person.settings["CLUSTER"]).replace(
+            "/srv/bike-demand", str(person.root)
         )
+        shell = ["bash", "-c", exports + text]
+        elsewhere = {"BENTOML_HOME": str(person.root / "elsewhere")} if "models import" in line else {}
+        settings = person.settings | elsewhere
+        done = subprocess.run(shell, cwd=person.root, env=settings, capture_output=True, text=True, timeout=900)
         is_alert = done.returncode == 3 and "ALERT" in done.stdout + done.stderr
-        assert done.returncode == 0 or is_alert, f"{typed} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0 or is_alert, f"{text} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr, done.stderr
     assert (person.root / "forecast.parquet").exists() and (person.root / "runs" / "index.html").exists()
+    assert "compact done" in Path(person.settings["HOME"], "bike-demand.log").read_text()
