@@ -49,7 +49,7 @@ class Change:
     nulls: float = 0.0  # share of the rows
     reference_nulls: float = 0.0
     nulls_threshold: float = 0.0  # of Cohen's h
-    typical_nulls: float | None = None  # median of the shares of the window's blocks of days; None: they have few rows
+    typical_nulls: float | None = None  # on all but the quarter of its days that lack most; None: they have few rows
     reference_typical_nulls: float | None = None  # None: the share of all rows
     typical_nulls_threshold: float = 0.0  # of Cohen's h
     new: float = 0.0  # share of the values that are far out of the range, or in none of the categories, of learned rows

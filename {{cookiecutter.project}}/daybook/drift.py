@@ -16,7 +16,7 @@ from .change import Change, Kind, number
 from .counts import FREQUENT, Categories, Numbers, Rows, count, look_at, new_categories, new_numbers
 from .distance import jensen_shannon, psi, wasserstein
 from .grid import bar_edges, bar_shares, bins_of, grid
-from .usual import FEWEST, Column, Usual, Windows, level, lost_share, usual, windows
+from .usual import FEWEST, Column, Usual, Windows, level, lost_share, typical_of, usual, windows
 
 # %% ../../nbs/20_drift.ipynb #7f8e4274
 NAMED = 3  # values, in words
@@ -55,7 +55,7 @@ DENSE = 20  # rows of a block whose share of missing values says something
 
 
 def is_dense(column: Column) -> bool:
-    "Whether a median of the blocks' shares means something: at least five blocks of enough rows."
+    "Whether the blocks' shares mean something: at least five blocks of enough rows."
     rows = column.counts.sum(axis=1) + column.missing
     return (rows >= DENSE).sum() >= FEWEST and np.median(rows[rows > 0]) >= DENSE
 
@@ -70,8 +70,8 @@ def _common(bound: Usual, sides: Sequence[Any], new: float) -> dict[str, Any]:
         "nulls": float(window.missing.sum() / max(window.rows, 1)),
         "reference_nulls": float(reference.missing.sum() / max(reference.rows, 1)),
         "nulls_threshold": bound.gaps,
-        "typical_nulls": window.typical if is_dense(window) else None,
-        "reference_typical_nulls": reference.typical,
+        "typical_nulls": typical_of(window.shares) if is_dense(window) else None,
+        "reference_typical_nulls": typical_of(reference.shares),
         "typical_nulls_threshold": bound.typical_gaps,
         "new": new,
         "new_threshold": bound.new,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST', 'FALSE_ALERTS', 'FEWEST', 'DEALS', 'Windows', 'windows', 'level', 'beyond', 'either_way', 'permuted', 'Usual',
-           'Column', 'median_of', 'lost_share', 'usual']
+           'Column', 'typical_of', 'lost_share', 'usual']
 
 # %% ../../nbs/19_usual.ipynb #4cd8cebd
 from dataclasses import dataclass, replace
@@ -107,7 +107,7 @@ class Usual:
     distance: float  # Jensen-Shannon, of values that are present
     shift: float | None  # of the mean, to either side; None: unknown, or not a number
     gaps: float  # Cohen's h of the shares of missing values, in either direction
-    typical_gaps: float  # Cohen's h of the medians of the blocks' shares
+    typical_gaps: float  # Cohen's h of the shares on most days
     new: float  # share of the values that was never seen
     lost: float  # share of the reference's values that do not occur any more
     top: float | None = None  # share of the values in the fullest cell; None: unknown, or not a number
@@ -131,15 +131,11 @@ class Column:
         rows = self.counts.sum(axis=1) + self.missing
         return np.divide(self.missing, rows, out=np.full(len(rows), np.nan), where=rows > 0)
 
-    @property
-    def typical(self) -> float:
-        "The median of these shares, which an outage of a few days does not move."
-        return median_of(self.shares)
 
-
-def median_of(shares: np.ndarray) -> float:
-    "The median of what is not NaN, 0 of nothing."
-    return 0.0 if np.isnan(shares).all() else float(np.nanmedian(shares))
+def typical_of(shares: np.ndarray) -> float:
+    "The mean of the shares without the largest quarter, which an outage of a few days does not move; 0 of nothing."
+    known = np.sort(shares[~np.isnan(shares)])
+    return float(known[: max(3 * len(known) // 4, 1)].mean()) if len(known) else 0.0
 
 # %% ../../nbs/19_usual.ipynb #2516ad30
 def _thinned(counts: np.ndarray, rows: int) -> np.ndarray:
@@ -178,13 +174,13 @@ def _seen(column: Column, spans: Windows, present: int, middles: np.ndarray | No
 
 
 def _typical_gaps(column: Column, spans: Windows) -> np.ndarray:
-    "Cohen's h of the medians around and within each window."
-    shares, medians = column.shares, np.zeros((2, len(spans.first)))
+    "Cohen's h of what is missing on most days, around and within each window."
+    shares, typical = column.shares, np.zeros((2, len(spans.first)))
     places = zip(spans.first, spans.first + spans.size, spans.left, spans.right, strict=True)
     for turn, (first, end, left, right) in enumerate(places if column.missing.any() else ()):
         around = np.concatenate([shares[left:first], shares[end:right]])
-        medians[:, turn] = median_of(around), median_of(shares[first:end])
-    return cohen_h(*medians)
+        typical[:, turn] = typical_of(around), typical_of(shares[first:end])
+    return cohen_h(*typical)
 
 
 def _means(counts: np.ndarray, middles: np.ndarray) -> np.ndarray:
@@ -237,8 +233,9 @@ def _by_chance(reference: Column, window: Column, level: float, is_number: bool)
     n, m = int(reference.counts.sum()), int(window.counts.sum())
     bins = [_binned(side, reference, is_number)[:, :-1].sum(axis=0) for side in (reference, window)]
     share = share_of(chance_angle(n, m, level))
-    gaps = chance_angle(reference.rows, window.rows, level)  # a median's standard error is √(π / 2) that of a mean
-    return Usual(chance_distance(*bins, level), None, gaps, gaps * np.sqrt(np.pi / 2), share, share)
+    gaps = chance_angle(reference.rows, window.rows, level)
+    typical = chance_angle(3 * reference.rows // 4, 3 * window.rows // 4, level)
+    return Usual(chance_distance(*bins, level), None, gaps, typical, share, share)
 
 
 def _binned(column: Column, reference: Column, is_number: bool) -> np.ndarray:  # shape (blocks, bins + 1)
