@@ -72,7 +72,8 @@ def test_nothing_is_imported_below_what_an_import_looks_at(cell: str, probe: Pro
 def test_a_module_that_a_cell_writes_is_as_it_was_written(probe: Probe) -> None:
     write = "from pathlib import Path\nPath('made.py').write_text(f'VALUE = {number}')"
     job = probe(write, "import made\nprint(made.VALUE)")
-    assert [outputs(run(job, {"number": number})) for number in (1, 2)] == ["1\n", "2\n"]
+    # of another size: Python takes a file of one second and size for the one whose bytecode it has
+    assert [outputs(run(job, {"number": number})) for number in (1, 22)] == ["1\n", "22\n"]
 
 
 def test_defaults_may_ask_for_the_time() -> None:
