@@ -214,7 +214,7 @@ def settings() -> Iterator[str]:
         " notebook reads with `run_id()` and `run_folder()` of `daybook.runs`; `DAYBOOK_SECRET_` with the"
         " name of each secret parameter; `DAYBOOK_PRELOAD`; and what is not set"
         " already of `MPLBACKEND`"
-        f" and, in a sweep, {', '.join(map(code, threads))}.\n"
+        f" and, in a sweep, {', '.join(map(code, ['OPENBLAS_THREAD_TIMEOUT', *threads]))}.\n"
     )
 
 

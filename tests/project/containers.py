@@ -109,10 +109,16 @@ def containers_of_this_machine() -> Containers:
     return containers
 
 
-def containerize(project: Project, containers: Containers, root: Path) -> str:
+def base_by_digest(containers: Containers) -> str:
+    """The base as a name that cannot be moved."""
+    digest = containers.run("podman", "image", "inspect", "--format", "{{.Digest}}", BASE).strip()
+    return f"localhost/{BASE.partition(':')[0]}@{digest}"
+
+
+def containerize(project: Project, containers: Containers, root: Path, *options: str) -> str:
     """Build the bento of the project in `root`, and its image; return the image's name."""
     project.run("bentoml", "build", cwd=root)
     name, settings = f"{root.name}:{root.parent.name}", containers.settings | {"TMPDIR": str(root)}
-    args = [f"{root.name}:latest", "--image-tag", name, "--backend", "buildah"]
+    args = [f"{root.name}:latest", "--image-tag", name, "--backend", "buildah", *options]
     project.run("bentoml", "containerize", *args, cwd=root, **settings)
     return name

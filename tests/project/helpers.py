@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -39,6 +40,10 @@ class Project:
         )
         assert done.returncode == code, f"{' '.join(map(str, args))} exited with {done.returncode}:\n{done.stdout}"
         return done.stdout
+
+    def type(self, text: str, code: int = 0, **settings: str) -> str:
+        """Run what a person types in a shell, as `run` does with one command."""
+        return self.run(shutil.which("bash"), "-eo", "pipefail", "-c", text, code=code, **settings)
 
     def python(self, script: str, *args: str | Path, code: int = 0, **settings: str) -> str:
         """What a script prints in the project's Python."""

@@ -23,10 +23,16 @@ def commands(page: str, heading: str | None = None) -> list[str]:
     return blocks_of(page, "sh", heading)
 
 
-def inline(page: str, beginning: str) -> str:
-    """The command with that beginning which stands in a sentence of a page."""
+def lines_of(page: str) -> list[str]:
+    """The indented lines of a page, without comments at their ends."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    [command] = re.findall(rf"`({re.escape(beginning)}[^`]*)`", text)
+    return [re.sub(r"  +#.*", "", line) for line in re.findall(r"^    (\S.*)$", text, re.MULTILINE)]
+
+
+def inline(page: str, beginning: str) -> str:
+    """The command with that beginning which stands in a sentence of a page, there once or several times."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    [command] = {" ".join(each.split()) for each in re.findall(rf"`({re.escape(beginning)}[^`]*)`", text)}
     return command
 
 

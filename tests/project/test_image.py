@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from containers import BASE, Containers, containerize
+from containers import BASE, Containers, base_by_digest, containerize
 from helpers import Project, free_port, wait_for
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from pages import inline
 from template import bake
 from traffic import Load, records, wait_for_more, write_segments
 
@@ -109,8 +110,8 @@ def test_image_ships_the_log(containers: Containers, image: str, log: Path, tmp_
 
 def test_jobs_image_compacts(project: Project, containers: Containers, log: Path, tmp_path: Path) -> None:
     name, runs = f"{project.root.name}-jobs", tmp_path / "runs"
-    digest = containers.run("podman", "image", "inspect", "--format", "{{.Digest}}", BASE).strip()
-    base = f"--build-arg=BASE=localhost/{BASE.partition(':')[0]}@{digest}"
+    option = inline("deployment.md", "--build-arg")
+    base = f"{option}=BASE={base_by_digest(containers)}"
     file = project.root / "deploy" / "jobs.Dockerfile"
     containers.run("buildah", "build", "--file", file, "--tag", name, base, project.root)
     write_segments(log, 2, 5)
@@ -140,7 +141,8 @@ def test_image_without_uv_lock_has_what_the_bento_locks(
 ) -> None:
     folder, gpu = bake(tmp_path / "other"), bake(tmp_path / "gpu", model="net-gpu")
     shutil.copy(gpu / "deploy" / "bento.Dockerfile", folder / "deploy")
-    name = containerize(project, containers, folder)
+    option = inline("deployment.md", "--opt build-arg=BASE=").replace("python@sha256:...", base_by_digest(containers))
+    name = containerize(project, containers, folder, *option.split())
     installed = look_inside(containers, name)["installed"]
     bentos = Path(project.settings["BENTOML_HOME"], "bentos", "bike-demand")
     bento = bentos / (bentos / "latest").read_text(encoding="utf-8")

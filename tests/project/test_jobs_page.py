@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from helpers import Project, free_port, last_run, object_store
-from template import ROOT
+from pages import inline, lines_of
+from probes import Probe
 
 pytestmark = pytest.mark.long
 PREPARE = """
@@ -37,11 +38,8 @@ GH = """#!/bin/sh
 
 def typed() -> list[str]:
     """The commands of the page, without comments; of a line for cron, its command."""
-    text = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
-    lines = re.findall(
-        r"^    (?:17 \* \* \* \*  )?((?:export|uv|dask|gh|bentoml|/srv\S*|daybook) .*)", text, re.MULTILINE
-    )
-    return [re.sub(r"  +#.*", "", line) for line in lines]
+    lines = [line.removeprefix("17 * * * *  ") for line in lines_of("jobs.md")]
+    return [line for line in lines if re.match(r"(export|uv|dask|gh|bentoml|/srv\S*|daybook) ", line)]
 
 
 @pytest.fixture
@@ -97,3 +95,19 @@ def test_page_about_jobs_is_typed(person: Project) -> None:
         assert "Traceback" not in done.stderr, done.stderr
     assert (person.root / "forecast.parquet").exists() and (person.root / "runs" / "index.html").exists()
     assert "compact done" in Path(person.settings["HOME"], "bike-demand.log").read_text()
+
+
+def test_page_registers_a_kernel_for_papermill(project: Project, trained: str) -> None:
+    project.type(inline("jobs.md", ".venv/bin/python -m ipykernel"))
+    operator = "papermill nbs/01_train.ipynb out.ipynb -k bike-demand -p max_iter 5 -p source sample"
+    project.type(f"{operator} -p end 2011-04-01 && rm out.ipynb")
+    assert project.latest_model() != trained and not project.status()
+
+
+def test_page_reruns_with_a_secret(probe: Probe) -> None:
+    probe.write("assert token.get_secret_value() == 'open-sesame'", parameters='token: SecretStr = SecretStr("")')
+    probe.daybook("run probe -p token=open-sesame")
+    [run] = probe.runs()
+    command = inline("jobs.md", "daybook rerun ID").replace("ID", run["id"]).replace("...", "open-sesame")
+    probe.daybook(command.removeprefix("daybook "))
+    assert probe.statuses() == {"done": 2}

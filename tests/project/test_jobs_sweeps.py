@@ -137,3 +137,13 @@ def test_rerun_names_the_commit_of_other_code(probe: Probe) -> None:
     probe.write(RECORD, "1 + 1")
     said = probe.daybook(f"rerun {run['id']}", code=2)
     assert "nbs/probe.ipynb changed since run" in said and run["git_commit"] in said and "-p number=3" in said
+
+
+def test_threads_that_wait_leave_the_cores_to_other_runs(probe: Probe) -> None:
+    probe.write(
+        "import time\n\nimport numpy as np\n\nfrom daybook.runs import record\n",
+        "np.ones((500, 500)) @ np.ones((500, 500))\nbegan = time.process_time()\ntime.sleep(0.3)\n"
+        "record(seconds=time.process_time() - began)",
+    )
+    probe.daybook("sweep probe -p number=1,2 --workers 1")
+    assert all(run["metrics"]["seconds"] < 0.02 for run in probe.runs())

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from threading import Thread
 import pytest
 from browser import CONTROL, Browser, browser, needs_chromium
 from helpers import Project, free_port, wait_for
+from pages import inline
 
 TOKEN = "test-token"
 
@@ -27,9 +29,9 @@ def jupyter_lab(project: Project) -> Iterator[tuple[str, list[str]]]:
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
     server = subprocess.Popen(
-        [project.commands / "jupyter", "lab", *options],
+        [*inline("start.md", "uv run jupyter").split(), *options],
         cwd=project.root,
-        env=project.settings,
+        env=project.settings | {"UV_PYTHON": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

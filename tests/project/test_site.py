@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import Project, last_run, train
 from links import faults
+from pages import inline
 from pipelines import run_steps
 from template import bake
 
@@ -23,7 +24,7 @@ def documented(project: Project) -> Iterator[Project]:
     """The project, whose newest run is one of train, and for the tests of this module with what its site needs."""
     train(project)
     sync = [sys.executable, "-m", "uv", "sync", "--quiet", "--python", sys.executable]
-    subprocess.run([*sync, "--extra", "docs"], cwd=project.root, env=project.settings, check=True)
+    project.type(inline("deployment.md", "uv run --extra docs"), UV_PYTHON=sys.executable)
     yield project
     subprocess.run(sync, cwd=project.root, env=project.settings, check=True)
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from helpers import REAL, Project, last_run, settle
+from pages import inline
 from template import bake
 
 
 def tour(project: Project, *args: str, months: int = 12) -> tuple[Path, dict]:
     """Simulate a year or less, and check what holds of any; folder and metrics of the tour."""
-    project.run("daybook", "run", "tour", *args)
+    project.type(" ".join([inline("loop.md", "daybook run tour"), *args]))
     folder, run = last_run(project, "tour")
     metrics = run["metrics"]
     assert metrics["answered"] == metrics["logged"] > 660 * months

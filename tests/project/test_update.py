@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from helpers import Project
-from pages import commands
+from pages import commands, inline
 from template import ROOT, TEMPLATE, environment
 from updating import (
+    OURS,
     by_cookiecutter,
     change,
     check,
@@ -26,12 +27,34 @@ from updating import (
 )
 
 pytest_plugins = "updating"
+PAGE = "deployment.md"
 
 
 def releases() -> list[str]:
     """Commits that gave the changelog the heading of a version, the newest first; none in a clone without history."""
     log = ["git", "log", "--format=%H", "-G^## [0-9]", "--", "CHANGELOG.md"]
     return subprocess.run(log, cwd=ROOT, capture_output=True, text=True).stdout.split()
+
+
+@pytest.mark.long
+def test_page_takes_a_project_of_the_first_edition_over(template: Path, project: Project, tmp_path: Path) -> None:
+    newest, *_ = releases()
+    git(template, "tag", "v0.2.0", newest)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    person = Project(tmp_path, tmp_path, environment(PATH=path, HOME=str(tmp_path)))
+    person.type(f"{inline(PAGE, 'cruft create')} --no-input {template} --checkout v0.2.0")
+    ours = tmp_path / "bike-demand"
+    (ours / ".cruft.json").unlink()  # as if cookiecutter had made it
+    git(ours, "init", "--quiet")
+    commit(ours)
+    edit(ours)
+    commit(ours)
+    link, update = inline(PAGE, "cruft link"), inline(PAGE, "cruft update --skip")
+    person.type(f"cd bike-demand\nprintf '\\n%.0s' {{1..40}} | {link} {template}")
+    commit(ours)
+    person.type(f"cd bike-demand\n{update}")
+    assert git(ours, "diff", "--name-only", "--diff-filter=U").split() == []
+    check(ours, template, project)
 
 
 @pytest.mark.parametrize("release", releases(), ids=lambda commit: commit[:7])
@@ -99,12 +122,8 @@ def test_page_updates_and_rolls_back(template: Path, tmp_path: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     settings = environment(PATH=path, UV_PYTHON=sys.executable, **home)
 
-    def enter(text: str, code: int = 0) -> str:
-        done = subprocess.run(["bash", "-ec", text], cwd=ours, env=settings, capture_output=True, text=True)
-        assert done.returncode == code, f"{text} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    [back], [update, after_a_conflict] = (commands("deployment.md", heading) for heading in ("Roll back", "Updates"))
+    enter = Project(ours, ours / ".venv" / "bin", settings).type
+    [back], [update, after_a_conflict] = (commands(PAGE, heading) for heading in ("Roll back", "Updates"))
     enter("uv sync --quiet")
     for trees in (5, 6):
         enter(f"uv run daybook run train -p max_iter={trees} -p end=2011-04-01")
@@ -118,6 +137,9 @@ def test_page_updates_and_rolls_back(template: Path, tmp_path: Path) -> None:
     enter("uv run daybook export")
     commit(ours)
     change(template)
+    assert "01_train" in enter("uv run daybook update", code=3)
+    enter(inline(PAGE, "git reset --hard"))
+    assert git(ours, "status", "--porcelain") == "" and OURS in enter(inline(PAGE, "git diff daybook-template"))
     assert "01_train" in enter("uv run daybook update", code=3)
     keep_ours(ours / "nbs" / "01_train.ipynb")
     enter(after_a_conflict)

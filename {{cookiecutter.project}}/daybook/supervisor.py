@@ -73,7 +73,9 @@ _one_at_a_time = threading.Lock()
 
 def _context(notebook: bytes | None, is_alone: bool) -> multiprocessing.context.BaseContext:
     "The fork server with the notebook's imports done; on systems without one, new processes."
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    if not is_alone:
+        os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver, resource_tracker
