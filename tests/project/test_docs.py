@@ -50,9 +50,9 @@ def test_your_data_page_runs(tmp_path: Path) -> None:
     blocks = commands("your-data.md")
     assert len(blocks) > 9 and blocks[0] in commands("start.md"), "the start page types the first block"
     name = "git config --global user.name Ada\ngit config --global user.email ada@example.com\n"
-    refused = f"uv run daybook run {inline('your-data.md', 'train -p source=newer')} || test $? = 1\n"
+    refused = f"uv run daybook run {inline('your-data.md', 'train -p source=newer')} --runs refused || test $? = 1\n"
     database = f"{inline('your-data.md', 'uv sync --extra')} && uv run python -c 'import adbc_driver_postgresql'\n"
-    output = run_blocks([name, *blocks[1:], refused, database], tmp_path)
+    output = run_blocks([name, *blocks[1:], database, refused], tmp_path)
     project = tmp_path / "shop-sales"
     runs = {path.parent.parent.name: json.loads(path.read_bytes()) for path in project.glob("runs/*/*/run.json")}
     jobs = ("train", "promote", "score", "backtest", "drift")

@@ -15,6 +15,7 @@ from daybook.conversion import typed_conversion
 from daybook.excerpt import replacements
 from daybook.profile import Column, Profile
 from daybook.project import DaybookError
+from daybook.proposed_field import proposed_field
 from daybook.roles import is_identifier, repeats, roles
 from daybook.sources import open_source
 
@@ -52,6 +53,13 @@ def test_nines_are_missing_only_if_they_repeat_and_are_asked_about() -> None:
     assert (twice.n_missing, twice.form.doubtful) == (2, ("999",))
     assert (column([*values, "-999"]).n_missing, column([*values, "-999"]).form.doubtful) == (1, ())
     assert column([*NUMBERS, "999.99", "999.99"]).n_missing == 0, "a price"
+
+
+@pytest.mark.parametrize(("filler", "far", "bound"), [("-9999", "-700", "gt=-9999"), ("99999", "9000", "lt=99999")])
+def test_number_for_a_missing_value_is_none_of_a_request(filler: str, far: str, bound: str) -> None:
+    balances = [*(str(number % 100) for number in range(3000)), far]
+    field = proposed_field(column([*balances, filler, filler]), "balance")
+    assert bound in field.arguments and field.annotation == "int | None"
 
 
 @pytest.mark.parametrize(

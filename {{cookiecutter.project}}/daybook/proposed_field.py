@@ -17,7 +17,7 @@ from typing import Any
 
 from .conversion import YES
 from .profile import Column
-from .recognition import printable
+from .recognition import numbers_among, printable
 
 # %% ../../nbs/51_proposed_field.ipynb #88d2c665
 Bounds = tuple[float | None, float | None]  # lowest and highest; None: no bound
@@ -219,7 +219,10 @@ def _arguments(column: Column, name: str) -> tuple[str, ...]:
     "The arguments of a field: alias, bounds, and what the log keeps."
     found = [f"alias={quoted(column.name)}"] if name != column.name else []
     if column.type in (int, float):
-        limits = zip(("ge", "le"), bounds(column), strict=True)
+        (least, most), fillers = bounds(column), numbers_among(column.form.gaps)
+        below = max((each for each in fillers if each < column.low and (least is None or least <= each)), default=None)
+        above = min((each for each in fillers if each > column.high and (most is None or most >= each)), default=None)
+        limits = [("ge", least) if below is None else ("gt", below), ("le", most) if above is None else ("lt", above)]
         found += [f"{word}={_number(value)}" for word, value in limits if value is not None]
     if column.type is str and not is_closed(column):
         found.append(f"max_length={_round_up(2 * max(column.longest, 1)):.0f}")

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['GAPS', 'TEXT_GAPS', 'TOTALS', 'DATE_FORMATS', 'TIME_FORMATS', 'NO_DAY', 'python_name', 'printable', 'text_gaps',
-           'is_filler', 'is_filler_day', 'how_to_date', 'measured', 'personal_by_name', 'is_number_of_people',
-           'personal_by_values']
+           'is_filler', 'numbers_among', 'is_filler_day', 'how_to_date', 'measured', 'personal_by_name',
+           'is_number_of_people', 'personal_by_values']
 
 # %% ../../nbs/50_recognition.ipynb #18483906
 import keyword
 import re
 import shlex
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 from pydantic import BaseModel
@@ -80,6 +80,11 @@ def is_filler(
         return False
     distance = low - value if value < 0 else value - high
     return distance > max(high - low, 1) and (value < 0 or abs(value) >= 999)
+
+
+def numbers_among(texts: Iterable[str]) -> list[float]:
+    "Those of the texts for a missing value that are numbers."
+    return [float(text.replace(",", ".")) for text in texts if re.fullmatch(r"-?\d+([.,]\d+)?", text)]
 
 
 def is_filler_day(value: date, low: date, high: date) -> bool:
