@@ -56,6 +56,15 @@ def test_cookiecutter_asks_and_has_answers(tmp_path: Path) -> None:
     assert "trees" in asked and (tmp_path / "bike-demand" / "nbs" / "01_train.ipynb").exists()
 
 
+@pytest.mark.long
+def test_demo_ends_as_readme_says(tmp_path: Path) -> None:
+    template = copy_of_the_template(tmp_path / "daybook")
+    assert re.search("^make demo ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    output = Project(template, tmp_path, environment(HOME=str(tmp_path))).type("make demo")
+    answered, logged = re.fullmatch(r"demo ok: answered=(\d+) logged=(\d+)", output.splitlines()[-1]).groups()
+    assert answered == logged and int(answered) > 8000
+
+
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A person whom git did not know when the project was generated, and who then read the page; with a small model."""

@@ -169,13 +169,15 @@ def folder(probe: Callable) -> Folder:
         run = replace(RUN, id=f"2024010{day}T000000-0123456{day}", job=job, start=f"2024-01-0{day}")
         folder.put(f"{run.path}/run.json", run.to_json())
     folder.put("train/broken/run.json", b"{}")
+    folder.put("train/edited/run.json", replace(RUN, summary=3).to_json())
     folder.put("sweeps/1/report.html", b"")
     return folder
 
 
 def test_all_runs_are_sorted(folder: Folder, capsys: pytest.CaptureFixture) -> None:
     assert [run.start[-1] for run in all_runs(folder)] == ["3", "2", "1"]
-    assert "train/broken/run.json cannot be read: left out" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert all(f"train/{id}/run.json cannot be read: left out" in said for id in ("broken", "edited"))
     assert [run.start[-1] for run in all_runs(folder, "drift")] == ["2"]
     assert latest("train").start[-1] == "3"
     with pytest.raises(DaybookError, match="no run of backtest yet: `daybook run backtest` makes one"):

@@ -166,8 +166,8 @@ class Run:
     def from_json(cls, text: bytes) -> "Run":
         "Read `run.json`, of another version too; raises `ValueError` or `TypeError` if it is none."
         run = cls(**_current_names(dict(json.loads(text))))
-        texts = run.start, run.error or "", run.alert or "", f"{run.seconds or 0:g}"
-        if not all(isinstance(each, str) for each in texts) or not isinstance(run.parameters, dict):
+        texts = [run.start + "", f"{run.seconds or 0:g}", run.error, run.alert, run.verdict, run.summary, run.command]
+        if not all(isinstance(each, str | None) for each in texts) or not isinstance(run.parameters, dict):
             raise ValueError("it is no run")
         if run.status == "running" and run.host == socket.gethostname() and not _is_alive(run):
             return replace(run, status="failed", error="Died: its process ended and did not say how")
