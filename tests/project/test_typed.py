@@ -52,8 +52,8 @@ def test_cookiecutter_asks_and_has_answers(tmp_path: Path) -> None:
     copy_of_the_template(tmp_path / "daybook")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     person = Project(tmp_path, tmp_path, environment(PATH=path, HOME=str(tmp_path)))
-    asked = person.type(f"printf '\\n%.0s' {{1..20}} | {inline('../README.md', 'cookiecutter daybook')}")
-    assert "trees" in asked and (tmp_path / "bike-demand" / "nbs" / "01_train.ipynb").exists()
+    output = person.type(f"printf '\\n%.0s' {{1..20}} | {inline('../README.md', 'cookiecutter daybook')}")
+    assert "trees" in output and (tmp_path / "bike-demand" / "nbs" / "01_train.ipynb").exists()
 
 
 @pytest.mark.long
