@@ -53,7 +53,7 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at
 NUMBERS = {"integer": "int", "number": "float"}
 # Set by itself.
 OWN = {"DAYBOOK_PRELOAD", "DAYBOOK_RUN_FOLDER", "DAYBOOK_RUN_ID", "DAYBOOK_SUPERVISOR"}
-OWN |= {"MPLBACKEND", "PYTHONPATH", "TMPDIR"}
+OWN |= {"MPLBACKEND", "OPENBLAS_THREAD_TIMEOUT", "PYTHONPATH", "TMPDIR"}
 
 
 def code(text: object) -> str:
