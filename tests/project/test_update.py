@@ -38,8 +38,10 @@ def releases() -> list[str]:
 
 @pytest.mark.long
 def test_page_takes_a_project_of_the_first_edition_over(template: Path, project: Project, tmp_path: Path) -> None:
-    newest, *_ = releases()
-    git(template, "tag", "v0.2.0", newest)
+    if len(releases()) < 2:
+        pytest.skip("this clone has no history")
+    *_, second, _ = releases()
+    git(template, "tag", "v0.2.0", second)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     person = Project(tmp_path, tmp_path, environment(PATH=path, HOME=str(tmp_path)))
     person.type(f"{inline(PAGE, 'cruft create')} --no-input {template} --checkout v0.2.0")
