@@ -57,7 +57,7 @@ def server(monkeypatch: pytest.MonkeyPatch, demand: Any) -> Folder:
 
 def log(folder: Folder, *runs: Run) -> list[tuple]:
     """Log runs; returns the calls of the client."""
-    with tracking(folder) as track:
+    with tracking(folder.root) as track:
         for run in runs:
             track(run)
     return Client.calls
@@ -127,7 +127,7 @@ def test_tracking_does_not_wait_for_long(server: Folder, capfd: pytest.CaptureFi
 
 def test_tracking_waits_for_a_slow_job(server: Folder, capfd: pytest.CaptureFixture, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.5)
-    with tracking(server) as track:
+    with tracking(server.root) as track:
         time.sleep(0.7)
         track(EXAMPLE)
     assert Client.calls[-1][0] == "set_terminated" and capfd.readouterr().err == ""
@@ -148,7 +148,7 @@ def test_tracking_is_off(server: Folder, monkeypatch: pytest.MonkeyPatch, name: 
 
 
 def test_tracking_ends_what_an_interrupted_command_has_made(server: Folder) -> None:
-    with pytest.raises(KeyboardInterrupt), tracking(server) as track:
+    with pytest.raises(KeyboardInterrupt), tracking(server.root) as track:
         track(EXAMPLE)
         raise KeyboardInterrupt
     assert Client.calls[-1][0] == "set_terminated" and json.loads(server.read(f"{EXAMPLE.path}/run.json")) == {}

@@ -6,7 +6,9 @@
 __all__ = ['daybook', 'command', 'run', 'rerun', 'main', 'sweep', 'params']
 
 # %% ../../nbs/45_cli.ipynb #6b5925f8
+import atexit
 import contextlib
+import gc
 import json
 import signal
 import sys
@@ -89,7 +91,7 @@ def run(
 
     args = read_file(file) | single_values(pairs_of(param))
     args |= {"scheduler": scheduler} if scheduler else {}
-    with tracking(open_runs(runs)) as track:
+    with tracking(runs) as track:
         ended = jobs.run(name, args, engine=engine or "shell", time_limit=time_limit, runs_url=runs)
         track(ended)
         console.print_run(ended, open_runs(runs))
@@ -103,7 +105,7 @@ def rerun(id: str, param: Sequence[str], engine: str | None, time_limit: float |
     from daybook import console, jobs
     from daybook.tracking import tracking
 
-    with tracking(open_runs(runs)) as track:
+    with tracking(runs) as track:
         ended = jobs.rerun(id, single_values(pairs_of(param)), engine=engine, time_limit=time_limit, runs_url=runs)
         track(ended)
         console.print_run(ended, open_runs(runs))
@@ -132,6 +134,9 @@ def _call(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("daybook: stopped", file=sys.stderr)
         return 130
+
+
+atexit.register(gc.freeze)
 
 
 def main(
@@ -171,7 +176,7 @@ def sweep(
 
     args = read_file(grid) | pairs_of(param)
     others |= {"minimize": minimize, "maximize": maximize, "engine": engine or "shell", "runs_url": runs}
-    with tracking(open_runs(runs)) as track:
+    with tracking(runs) as track:
         with console.sweep_progress(name, others["workers"]) as show:
 
             def on_progress(run: Run | None, ended: int, total: int) -> None:

@@ -136,8 +136,8 @@ def run(
 ) -> Run:  # status "done" or "failed"
     "Run a notebook as a job; raises `DaybookError`, before anything starts, for a call that cannot work."
     job = Job.find(name)
-    parsed = parse(job.parameters, args or {})
     start_server(job.notebook if engine == "shell" else None, is_alone=True)
+    parsed = parse(job.parameters, args or {})
     return next(run_tasks([job.task(parsed, engine)], open_runs(runs_url), time_limit=time_limit))
 
 # %% ../../nbs/38_jobs.ipynb #95696480
@@ -194,12 +194,13 @@ def rerun(
     "Run a job once more with the parameters of a run; raises `DaybookError` if its notebook or code has changed."
     folder = open_runs(runs_url)
     before = find_run(folder, text)
-    job = Job.find(before.job)
+    job, engine = Job.find(before.job), engine or before.engine
+    start_server(job.notebook if engine == "shell" else None, is_alone=True)
     names = job.parameters.model_fields
     values = {name: value for name, value in before.parameters.items() if value != SECRET or name not in names}
     _require_unchanged(before, job, values)
     before, args = replace(before, parameters=values), dict(args or {})
-    task = job.task(_typed(job, _stored(before, job, args), args), engine or before.engine)
+    task = job.task(_typed(job, _stored(before, job, args), args), engine)
     return next(run_tasks([task], folder, time_limit=time_limit))
 
 # %% ../../nbs/38_jobs.ipynb #39fbb8ce

@@ -178,14 +178,17 @@ class Job:
     name: str
     path: str  # in the project
     notebook: bytes
-    parameters: type[BaseModel]
 
     @classmethod
     def find(cls, name: str) -> "Job":
-        "The job of that name; raises `DaybookError` if there is none, or if its parameters cannot be read."
+        "The job of that name; raises `DaybookError` if there is none."
         path = find_notebook(name)
-        notebook = path.read_bytes()
-        return cls(name, path.relative_to(project_root()).as_posix(), notebook, parameters_of(notebook))
+        return cls(name, path.relative_to(project_root()).as_posix(), path.read_bytes())
+
+    @cached_property
+    def parameters(self) -> type[BaseModel]:
+        "The model of its parameters; raises `DaybookError` if they cannot be read."
+        return parameters_of(self.notebook)
 
     @cached_property
     def hashes(self) -> dict[str, str | None]:

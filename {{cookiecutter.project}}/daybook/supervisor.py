@@ -177,18 +177,18 @@ def _start(
     temporary: str,  # for its temporary files
 ) -> multiprocessing.Process:
     "Start the process of a run, and meanwhile get ready to make its report."
+    if is_alone:
+        threading.Thread(target=_prepare_report, daemon=True).start()
     with _one_at_a_time:
         args = task, str(folder), not is_alone, temporary
         notebook = task.notebook if task.run.engine == "shell" else None
         process = _context(notebook, is_alone).Process(target=execute_task, args=args)
         process.start()
-    if is_alone:
-        threading.Thread(target=_prepare_report, daemon=True).start()
     return process
 
 
 def _prepare_report() -> None:
-    "Get the exporter ready while the run is under way."
+    "Get the exporter ready while the server makes the imports of the run."
     from daybook.run_report import html_exporter
 
     html_exporter()

@@ -25,7 +25,7 @@ from fastcore.basics import patch
 from .files import Folder
 from .passwords import without_password
 from .project import project_root
-from .runs import Run, run_id
+from .runs import Run, open_runs, run_id
 
 # %% ../../nbs/36_tracking.ipynb #5e1d16b2
 def _tags(run: Run, parent: str | None) -> dict[str, str]:
@@ -188,11 +188,14 @@ def _end(self: Tracker, client: Any) -> None:
 
 # %% ../../nbs/36_tracking.ipynb #2b066de0
 @contextlib.contextmanager
-def tracking(folder: Folder) -> Iterator[Callable[[Run], None]]:
+def tracking(
+    runs_url: str | Path | None = None,  # of the folder of runs
+) -> Iterator[Callable[[Run], None]]:
     "Log runs to MLflow if there is a server; yields what to call with each run that has ended."
     if not os.environ.get("MLFLOW_TRACKING_URI") or run_id():
         yield lambda run: None
         return
+    folder = open_runs(runs_url)
     tracker = Tracker(folder)
     try:
         yield tracker.log
