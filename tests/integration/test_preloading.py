@@ -19,9 +19,18 @@ from daybook.runs import record
 record(numpy=np.random.rand(), python=random.random())"""
 
 
-def command(*args: str) -> str:
-    """Call `daybook` in the project."""
-    script = "import sys; from daybook.cli import main; sys.exit(main(sys.argv[1:]))"
+WAITS = """import time
+from pathlib import Path
+end = time.monotonic() + 10
+while not Path("ready").exists() and time.monotonic() < end:
+    time.sleep(0.01)
+is_ready = Path("ready").exists()"""
+MARKS = "from pathlib import Path; from daybook import supervisor; supervisor._prepare_report = Path('ready').touch; "
+
+
+def command(*args: str, before: str = "") -> str:
+    """Call `daybook` in the project, after other statements."""
+    script = f"import sys; {before}from daybook.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "-c", script, *args], env=environment, capture_output=True, text=True)
@@ -57,3 +66,10 @@ def test_module_prints_to_the_stream_that_it_took_when_it_was_imported(probe: Pr
     [run] = all_runs(open_runs())
     notebook = nbformat.read(open_runs().url(f"{run.path}/notebook.ipynb"), as_version=4)
     assert "hello" in json.dumps(notebook.cells[-1].outputs)
+
+
+def test_report_gets_ready_while_the_imports_are_made(probe: Probe) -> None:
+    package("slow", WAITS)
+    command("run", probe("import slow\nfrom daybook.runs import record\nrecord(ready=slow.is_ready)"), before=MARKS)
+    [run] = all_runs(open_runs())
+    assert run.metrics == {"ready": 1}
