@@ -38,6 +38,36 @@ def test_commas_of_units_and_numbers_separate_no_cells(tmp_path: Path, sign: str
     assert proposal.profile.columns["Druck, hPa"].high == 1039.2
 
 
+def test_line_that_repeats_the_names_is_no_row(tmp_path: Path) -> None:
+    rows = [f"{day},{n}.5,b" for n, day in enumerate(DAYS)]
+    proposal = looked(tmp_path, ["day, x,y", *rows[:60], "day, x,y", *rows[60:]], "x")
+    assert (proposal.rows, proposal.left_out) == (120, {"y": "it is always b"})
+    assert not [each for each in proposal.questions if "no value" in each]
+    proposal = looked(tmp_path, ["day,x,y", *rows, "day,1.5,y"], "x")
+    assert proposal.rows == 121
+
+
+def test_line_of_units_is_asked_about_once(tmp_path: Path) -> None:
+    lines = ["day,temp,hum,load", ",°C,%,MW", *(f"{day},{n}.5,{n % 50},{n % 7}.2" for n, day in enumerate(DAYS))]
+    asked = looked(tmp_path, lines, "load").questions
+    [units] = [each for each in asked if "°C" in each or "MW" in each]
+    assert units.startswith("is the second line of `t.csv` a row? `°C`, `%`, `MW` are taken for missing. If they are")
+    lines = ["day,temp,hum,load", *lines[3:10], "2024-06-01,off,1,1.5", *lines[10:], "2024-06-02,1.5,closed,1.5"]
+    asked = looked(tmp_path, lines, "load").questions
+    assert len([each for each in asked if "does `off` mean" in each or "does `closed` mean" in each]) == 2
+
+
+@pytest.mark.parametrize("time", ["", " 10:30"])
+def test_dates_in_two_forms_are_asked_about(tmp_path: Path, time: str) -> None:
+    forms = "%d.%m.%Y", "%Y-%m-%d", "%Y-%m-%d"
+    lines = [f"{day.strftime(forms[n % 3])}{time},{n}.5" for n, day in enumerate(DAYS)]
+    proposal = looked(tmp_path, ["day,y", *lines], "y")
+    [asked] = [each for each in proposal.questions if "`day`" in each and "date" in each]
+    assert (
+        asked == f"is `day` a date? It is read as text, since `01.01.2024{time}` and `2024-01-02{time}` differ in form."
+    )
+
+
 @pytest.mark.parametrize("form", ["%d-%m-%y", "%m-%d-%y", "%y-%m-%d"])
 def test_years_of_two_digits_behind_dashes_are_found(form: str) -> None:
     found = column([day.strftime(form) for day in DAYS])

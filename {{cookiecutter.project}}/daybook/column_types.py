@@ -15,7 +15,7 @@ from typing import Literal
 import duckdb
 
 from .conversion import conversion, kind_of_format, typed_conversion
-from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, measured, text_gaps
+from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, forms_of_dates, measured, text_gaps
 from .sql import literal
 
 # %% ../../nbs/50_column_types.ipynb #f9c47899
@@ -243,7 +243,7 @@ def form_of(
         counts = dict(duckdb.sql(f"SELECT text, n FROM {values} ORDER BY n DESC, text LIMIT 5000").fetchall())
         gaps = text_gaps(list(counts))
         others = {text: n for text, n in counts.items() if text.strip().casefold() not in GAPS}
-        unlike = form.unlike or (() if form.is_code else measured(others, decimal))
+        unlike = form.unlike or (() if form.is_code else forms_of_dates(others) or measured(others, decimal))
         rarest = min(others.values(), default=0) if len(others) <= 20 else max(counts.values()) + 1
         words = [gap for gap in gaps if gap.strip().upper() == "NA" and counts[gap] >= rarest]  # North America?
         return replace(form, gaps=tuple(gaps), doubtful=tuple(words), unlike=unlike)

@@ -194,13 +194,16 @@ def csv_relation(
         names = [name or its for name, its in zip(names, unique_names(names), strict=True)]
         query, [first, *others] = _select(*attempt, unique_names(names)), map(identifier, unique_names(names))
         try:
-            [[has_gap]] = connection.sql(f"SELECT bool_or({first} IS NULL) {query}").fetchall()
+            tests = f"bool_or({first} IS NULL), bool_or(trim({first}) = {literal(names[0])})"
+            [[has_gap, has_name]] = connection.sql(f"SELECT {tests} {query}").fetchall()
         except duckdb.Error as error:
             errors.append(error)
             continue
         encoding = "utf-8" if attempt[0] == path else encoding_of(path)
-        if has_gap and others:
-            query += f" WHERE coalesce({', '.join([first, *others])}) IS NOT NULL"
+        cells = [first, *others]
+        if others and (has_gap or has_name):
+            same = " AND ".join(f"trim({cell}) = {literal(name)}" for cell, name in zip(cells, names, strict=True))
+            query += f" WHERE coalesce({', '.join(cells)}) IS NOT NULL AND ({same}) IS NOT TRUE"
         return connection.sql(query), names, replace(attempt[1], encoding=encoding)
     raise errors[0]
 

@@ -182,7 +182,7 @@ def _typed(job: Job, stored: Mapping[str, Any], args: Mapping[str, Any]) -> Base
     parsed = parse(job.parameters, {name: value for name, value in values.items() if name not in typed} | dict(args))
     return job.parameters.model_construct(**(typed | {name: getattr(parsed, name) for name in parsed.model_fields_set}))
 
-
+# %% ../../nbs/38_jobs.ipynb #7b200001
 def rerun(
     text: str,  # id of a run, or its beginning or end
     args: Mapping[str, Any] | None = None,  # secrets, and URLs with a password, which no run stores

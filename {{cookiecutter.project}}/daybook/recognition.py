@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GAPS', 'TEXT_GAPS', 'TOTALS', 'DATE_FORMATS', 'TIME_FORMATS', 'NO_DAY', 'python_name', 'printable', 'text_gaps',
-           'is_filler', 'numbers_among', 'is_filler_day', 'how_to_date', 'measured', 'personal_by_name',
-           'is_number_of_people', 'personal_by_values']
+           'is_filler', 'numbers_among', 'is_filler_day', 'how_to_date', 'forms_of_dates', 'measured',
+           'personal_by_name', 'is_number_of_people', 'personal_by_values']
 
 # %% ../../nbs/50_recognition.ipynb #18483906
 import keyword
@@ -126,6 +126,24 @@ def how_to_date(
         return ""
     option = shlex.quote(f"{column}={format or '%d.%m.%Y'}")
     return f". If they are dates, say how they are written{'' if format else ', such as'}: --format {option}"
+
+# %% ../../nbs/50_recognition.ipynb #5e1dc0a2
+_date = re.compile(
+    r"(\d{4}(?P<year_first>[-./])\d\d?[-./]\d\d?|\d\d?(?P<year_last>[-./])\d\d?[-./](\d{4}|\d\d))([T ]\S.*)?"
+)
+
+
+def forms_of_dates(
+    texts: Iterable[str],
+) -> tuple[str, ...]:  # of each of two forms the first text; nothing if there is one form, or another text
+    "Dates that are written in two ways: 2024-01-31 and 31.01.2024."
+    firsts: dict[tuple[str | None, ...], str] = {}
+    for text in texts:
+        match = _date.fullmatch(text.strip())
+        if not match:
+            return ()
+        firsts.setdefault((match["year_first"], match["year_last"]), text)
+    return tuple(firsts.values())[:2] if len(firsts) > 1 else ()
 
 # %% ../../nbs/50_recognition.ipynb #f3cce88e
 _amount = r"(\d{1,3}([.,'’\s]\d{2,3})+|\d+)([.,]\d+)?"
