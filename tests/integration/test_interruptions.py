@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: the command says that it was stopped, and no process shows a traceback."""
+"""Ctrl-C at any moment, and a full disk: the command says so in a line, and no process shows a traceback."""
 
 import os
 import signal
@@ -12,14 +12,28 @@ from daybook.runs import all_runs, open_runs
 
 COMMAND = "import sys; from daybook.cli import main; sys.exit(main(sys.argv[1:]))"
 SLOW_IMPORT = 'import pathlib, time\npathlib.Path("importing").touch()\ntime.sleep(2)'
+LONG_IMPORT = """import time
+from pathlib import Path
+Path("importing").touch()
+end = time.monotonic() + 60
+while not Path("go-on").exists() and time.monotonic() < end:
+    time.sleep(0.05)"""
+LIMITED = """import sys, time
+from pathlib import Path
+from daybook.jobs import run
+print(run(sys.argv[1], time_limit=1).error)
+Path("go-on").touch()
+time.sleep(3)"""
+FULL = """import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))"""  # of the run's process alone
 # a default that is looked at before the notebook begins, to redact it
 INTERRUPTING = 'token: SecretStr = SecretStr("DAYBOOK_RUN_ID" in os.environ and os.kill(os.getpid(), 2) or "swordfish")'
 
 
-def start(*args: str) -> subprocess.Popen:
+def start(*args: str, code: str = COMMAND) -> subprocess.Popen:
     """Call `daybook` as a terminal does, in a group of processes of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *args],
+        [sys.executable, "-c", code, *args],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -45,6 +59,36 @@ def test_while_the_imports_are_made(probe: Callable[..., str]) -> None:
     Path("slow", "__init__.py").write_text(SLOW_IMPORT)
     code, said = interrupted_when(Path("importing").exists, "run", probe("import slow"))
     assert code == 130 and "daybook: stopped" in said and "Traceback" not in said
+
+
+def test_no_import_is_waited_for(probe: Callable[..., str]) -> None:
+    Path("slow").mkdir()
+    Path("slow", "__init__.py").write_text(LONG_IMPORT)
+    process = start("run", probe("import slow\nfrom pathlib import Path\nPath('has-run').touch()"))
+    while not Path("importing").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 130 and not Path("go-on").exists()
+    assert [(run.status, run.error) for run in all_runs(open_runs())] == [("failed", "Stopped: by its caller")]
+    Path("go-on").touch()
+    said, _ = process.communicate(timeout=60)  # until the last process has ended
+    assert said.strip() == "daybook: stopped" and not Path("has-run").exists()
+
+
+def test_run_whose_time_is_up_does_not_begin(probe: Callable[..., str]) -> None:
+    Path("slow").mkdir()
+    Path("slow", "__init__.py").write_text(LONG_IMPORT)
+    job = probe("import slow\nfrom pathlib import Path\nPath('has-run').touch()")
+    said, _ = start(job, code=LIMITED).communicate(timeout=60)
+    assert said == "Timeout: it took more than 1 s\n" and not Path("has-run").exists()
+    assert [run.error for run in all_runs(open_runs())] == ["Timeout: it took more than 1 s"]
+
+
+def test_when_the_disk_is_full(probe: Callable[..., str]) -> None:
+    process = start("run", probe(FULL))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "daybook: [Errno 27] File too large" in said and "Traceback" not in said
 
 
 def test_while_runs_are_under_way(probe: Callable[..., str]) -> None:

@@ -197,6 +197,12 @@ def _leave() -> None:
     end()
 
 # %% ../../nbs/36_execution.ipynb #db6567f4
+def _is_awaited(folder: Path) -> bool:
+    "Whether a run may begin: it was not stopped while its imports were made."
+    path = folder / "run.json"
+    return Run.from_json(path.read_bytes()).status == "running" if path.exists() else folder.is_dir()
+
+
 def execute_task(
     task: Task,
     folder: str,  # of the run
@@ -204,13 +210,18 @@ def execute_task(
     temporary: str | None = None,  # folder for what Python and most libraries take for temporary files
 ) -> None:
     "Execute a run in this process, which does nothing else, and write its results into its folder."
+    if not _is_awaited(Path(folder)):
+        return
     if temporary:
         os.environ["TMPDIR"] = tempfile.tempdir = temporary
     threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()
     _become_main()
     root, began = str(project_root()), time.perf_counter()
-    run = _prepare(task, folder)
-    error = _executed(task, root, secrets_of(task))
-    finish(run, Path(folder), time.perf_counter() - began, error, makes_report)
+    try:
+        run = _prepare(task, folder)
+        error = _executed(task, root, secrets_of(task))
+        finish(run, Path(folder), time.perf_counter() - began, error, makes_report)
+    except OSError as failure:  # a full disk
+        raise SystemExit(f"daybook: {failure}") from None
     os.chdir(root)  # where threads that the notebook left began
     _leave()

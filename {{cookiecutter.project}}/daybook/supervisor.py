@@ -149,8 +149,7 @@ def _reason_to_stop(
 def _watch(
     process: multiprocessing.Process,
     folder: Path,  # of the run
-    began: float,  # its imports count, too
-    reasons: Callable[[float], str],
+    reason_to_stop: Callable[[], str],
     look: Callable[[], None],
 ) -> str:
     "Wait until a process has ended, and call `look` meanwhile; returns the reason if the process was stopped."
@@ -161,7 +160,7 @@ def _watch(
         if reason and now - interrupted > _patience:
             kill(process.pid)
         elif not reason:
-            reason = reasons(now - began)
+            reason = reason_to_stop()
             if reason:
                 interrupted = now
                 mark_interrupted(folder)
@@ -169,13 +168,35 @@ def _watch(
                     os.kill(process.pid, signal.SIGINT)
     return reason
 
-# %% ../../nbs/37_supervisor.ipynb #e7cd9fe2
+# %% ../../nbs/37_supervisor.ipynb #7c300002
+def _started(process: multiprocessing.Process, reason_to_stop: Callable[[], str]) -> str:
+    "Start a process; returns the reason if the run was stopped before it began."
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            process.start()
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if reason := reason_to_stop():
+            return reason
+        thread.join(0.05)
+    if failures:
+        raise failures[0]
+    return ""
+
+# %% ../../nbs/37_supervisor.ipynb #7c300003
 def _start(
     task: Task,
     folder: Path,
     is_alone: bool,
     temporary: str,  # for its temporary files
-) -> multiprocessing.Process:
+    reason_to_stop: Callable[[], str],
+) -> tuple[multiprocessing.Process, str]:  # the reason if the run was stopped before it began
     "Start the process of a run, and meanwhile get ready to make its report."
     if is_alone:
         threading.Thread(target=_prepare_report, daemon=True).start()
@@ -183,8 +204,7 @@ def _start(
         args = task, str(folder), not is_alone, temporary
         notebook = task.notebook if task.run.engine == "shell" else None
         process = _context(notebook, is_alone).Process(target=execute_task, args=args)
-        process.start()
-    return process
+        return process, _started(process, reason_to_stop)
 
 
 def _prepare_report() -> None:
@@ -193,7 +213,7 @@ def _prepare_report() -> None:
 
     html_exporter()
 
-
+# %% ../../nbs/37_supervisor.ipynb #e7cd9fe2
 def supervise(
     task: Task,
     folder: Path,  # empty, for the run's files
@@ -203,13 +223,17 @@ def supervise(
     is_hopeless: Callable[[Mapping[int, float]], bool] = lambda steps: False,  # takes what the run has reported anew
 ) -> Run:  # status "done", "failed" or "pruned"
     "Execute a run in a process of its own, and return when it has ended."
-    began = time.monotonic()
+    began = time.monotonic()  # its imports count, too
+
+    def reason_to_stop() -> str:
+        return _reason_to_stop(time.monotonic() - began, time_limit, is_stopped)
+
     with tempfile.TemporaryDirectory(dir=own_folder(), ignore_cleanup_errors=True) as temporary:
-        process = _start(task, folder, is_alone, temporary)
-        look = follow(folder, is_hopeless)
-        reason = _watch(process, folder, began, lambda seconds: _reason_to_stop(seconds, time_limit, is_stopped), look)
-        with _one_at_a_time:
-            process.join()
+        process, reason = _start(task, folder, is_alone, temporary, reason_to_stop)
+        if not reason:
+            reason = _watch(process, folder, reason_to_stop, follow(folder, is_hopeless))
+            with _one_at_a_time:
+                process.join()
     path = folder / "run.json"
     run = Run(**json.loads(path.read_bytes())) if path.exists() else task.run
     if run.status == "running" or (reason and run.status == "failed"):
