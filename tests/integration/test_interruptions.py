@@ -76,6 +76,16 @@ def test_no_import_is_waited_for(probe: Callable[..., str]) -> None:
     assert said.strip() == "daybook: stopped" and not Path("has-run").exists()
 
 
+def test_import_that_crashes_ends_its_run(probe: Callable[..., str]) -> None:
+    Path("slow").mkdir()
+    Path("slow", "__init__.py").write_text("import os\nos.abort()")
+    process = start("sweep", probe("import slow"), "-p", "number=1,2")
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in said
+    error = "Killed: the process that makes the notebook's imports crashed in one of them"
+    assert [(run.status, run.error) for run in all_runs(open_runs())] == 2 * [("failed", error)]
+
+
 def test_run_whose_time_is_up_does_not_begin(probe: Callable[..., str]) -> None:
     Path("slow").mkdir()
     Path("slow", "__init__.py").write_text(LONG_IMPORT)

@@ -185,6 +185,8 @@ def _started(process: multiprocessing.Process, reason_to_stop: Callable[[], str]
         if reason := reason_to_stop():
             return reason
         thread.join(0.05)
+    if failures and isinstance(failures[0], (EOFError, ConnectionError)):
+        return "Killed: the process that makes the notebook's imports crashed in one of them"
     if failures:
         raise failures[0]
     return ""
