@@ -10,7 +10,9 @@ from pathlib import Path
 
 from daybook.runs import all_runs, open_runs
 
-COMMAND = "import sys; from daybook.cli import main; sys.exit(main(sys.argv[1:]))"
+# as if the packages of the test were installed: those of a project are imported in the run
+COMMAND = "import sys; from daybook import preloading; preloading._is_installed = lambda name: True; "
+COMMAND += "from daybook.cli import main; sys.exit(main(sys.argv[1:]))"
 SLOW_IMPORT = 'import pathlib, time\npathlib.Path("importing").touch()\ntime.sleep(2)'
 LONG_IMPORT = """import time
 from pathlib import Path
@@ -20,7 +22,9 @@ while not Path("go-on").exists() and time.monotonic() < end:
     time.sleep(0.05)"""
 LIMITED = """import sys, time
 from pathlib import Path
+from daybook import preloading
 from daybook.jobs import run
+preloading._is_installed = lambda name: True
 print(run(sys.argv[1], time_limit=1).error)
 Path("go-on").touch()
 time.sleep(3)"""

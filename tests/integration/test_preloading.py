@@ -25,7 +25,8 @@ end = time.monotonic() + 10
 while not Path("ready").exists() and time.monotonic() < end:
     time.sleep(0.01)
 is_ready = Path("ready").exists()"""
-MARKS = "from pathlib import Path; from daybook import supervisor; supervisor._prepare_report = Path('ready').touch; "
+MARKS = "from pathlib import Path; from daybook import preloading, supervisor; "
+MARKS += "supervisor._prepare_report = Path('ready').touch; preloading._is_installed = lambda name: True; "
 
 
 def command(*args: str, before: str = "") -> str:
@@ -39,7 +40,7 @@ def command(*args: str, before: str = "") -> str:
 
 
 def package(name: str, text: str) -> None:
-    """A package of the project, which is imported before a run begins."""
+    """A package of the project."""
     Path(name).mkdir()
     Path(name, "__init__.py").write_text(text)
 
@@ -73,3 +74,36 @@ def test_report_gets_ready_while_the_imports_are_made(probe: Probe) -> None:
     command("run", probe("import slow\nfrom daybook.runs import record\nrecord(ready=slow.is_ready)"), before=MARKS)
     [run] = all_runs(open_runs())
     assert run.metrics == {"ready": 1}
+
+
+def texts(place: int) -> list[str]:
+    """What the last cell of each run has printed, the newest run first; `place` of its outputs."""
+    paths = [open_runs().url(f"{run.path}/notebook.ipynb") for run in all_runs(open_runs())]
+    return [nbformat.read(path, as_version=4).cells[-1].outputs[place].text for path in paths]
+
+
+def test_wide_table_is_printed_as_in_a_notebook(probe: Probe) -> None:
+    frame = "pd.DataFrame([range(20)], columns=[f'column_{n}' for n in range(20)])"
+    job = probe("import pandas as pd", f"print({frame})\nprint(pd.options.display.max_columns)")
+    command("run", job)
+    command("run", job, "--engine", "kernel")
+    shell, kernel = texts(0)
+    assert shell == kernel and shell.endswith("20\n") and "column_19" in shell
+
+
+def test_each_run_imports_the_modules_of_the_project_anew(probe: Probe) -> None:
+    package("dice", "import os\nimport uuid\nid = uuid.uuid4().hex\nstage = os.environ['STAGE']\nVERSION = 1\n")
+    job = probe("from dice import VERSION, id, stage\nprint(id, stage, VERSION)")
+    code = f"""import os
+from pathlib import Path
+from daybook.jobs import run
+os.environ["STAGE"] = "test"
+assert run({job!r}).status == "done"
+os.environ["STAGE"] = "production"
+path = Path("dice", "__init__.py")
+path.write_text(path.read_text().replace("VERSION = 1", "VERSION = 22"))
+assert run({job!r}).status == "done"
+"""
+    command("--help", before=f"exec({code!r}); ")
+    (second, *others), (first, *before) = (text.split() for text in texts(0))
+    assert (before, others) == (["test", "1"], ["production", "22"]) and first != second

@@ -62,6 +62,9 @@ def test_a_notebook_has_no_arguments_and_names_of_its_own(probe: Probe) -> None:
         "%dotenv",
         "%cd lib",
         "%load_ext dotenv",
+        "import os\nos.environ['STAGE'] += '-two'",
+        "import os\ndel os.environ['STAGE']",
+        "%%bash\npip install -U x",
     ],
 )
 def test_nothing_is_imported_below_what_an_import_looks_at(cell: str, probe: Probe) -> None:
@@ -80,3 +83,19 @@ def test_defaults_may_ask_for_the_time() -> None:
     assert model_of("day: date = date.today()").model_fields["day"].default == date.today()
     with pytest.raises(DaybookError, match="`tokens: list.SecretStr. = ..` is no parameter"):
         model_of("tokens: list[SecretStr] = []")
+
+
+def test_what_modules_of_the_project_import_is_imported(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("shop", "deep").mkdir(parents=True)
+    Path("shop", "__init__.py").write_text("import csv\nfrom .data import load\n")
+    Path("shop", "data.py").write_text(
+        "import json.decoder\nfrom . import deep\nfrom shop import x\nimport not_there\n"
+    )
+    Path("shop", "deep", "__init__.py").write_text("from ..other import y\n\ndef later():\n    import wave\n")
+    Path("shop", "other.py").write_text("import colorsys, shop.never\nfrom .. import above\n")
+    Path("shop", "unread.py").write_text("import wave\n")
+    Path("beside.py").write_text("import bisect\nbroken(")
+    notebook = Path("nbs", f"01_{probe('import os, shop.data', 'import beside')}.ipynb").read_bytes()
+    monkeypatch.syspath_prepend(Path.cwd())
+    found = ["import os", "import csv", "import json.decoder", "import colorsys"]
+    assert imports_of(notebook) == found

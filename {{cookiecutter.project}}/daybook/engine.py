@@ -14,6 +14,7 @@ if "DAYBOOK_PRELOAD" in os.environ:
 
 # %% ../../nbs/34_engine.ipynb #821599fa
 import atexit
+import builtins
 import contextlib
 import json
 import math
@@ -198,7 +199,9 @@ def _preload(statements: Iterable[str]) -> None:
 
 
 if "DAYBOOK_PRELOAD" in os.environ:
+    builtins.get_ipython = type("ZMQInteractiveShell", (), {"kernel": None, "config": {"IPKernelApp": {}}})
     _preload(os.environ.pop("DAYBOOK_PRELOAD").splitlines())
+    del builtins.get_ipython
     gc.freeze()
     gc.enable()
     atexit.register(gc.unfreeze)

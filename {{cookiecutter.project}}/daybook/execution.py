@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import gethostname
@@ -156,6 +156,13 @@ def _executed(task: Task, root: str, secrets: Sequence[str]) -> str | None:
     return redact(error, secrets)
 
 # %% ../../nbs/36_execution.ipynb #d047ad32
+def _without_injected(notebook: bytes) -> bytes:
+    "A notebook without the parameters of an earlier run, which papermill leaves in what it saves."
+    content = json.loads(notebook)
+    cells = [cell for cell in content["cells"] if "injected-parameters" not in cell["metadata"].get("tags", ())]
+    return notebook if len(cells) == len(content["cells"]) else json.dumps({**content, "cells": cells}).encode()
+
+
 def _prepare(task: Task, folder: str) -> Run:
     "Make this process that of the run: its folder, its environment, its share of the cores."
     from daybook.engine import variable
@@ -169,7 +176,7 @@ def _prepare(task: Task, folder: str) -> Run:
         _limit_threads(task.threads)
     run = replace(task.run, host=gethostname(), pid=os.getpid())
     Folder.at(folder).put("run.json", run.to_json())
-    Path("notebook.ipynb").write_bytes(task.notebook)
+    Path("notebook.ipynb").write_bytes(_without_injected(task.notebook))
     return run
 
 # %% ../../nbs/36_execution.ipynb #6b1b13ba
@@ -208,10 +215,14 @@ def execute_task(
     folder: str,  # of the run
     makes_report: bool = True,
     temporary: str | None = None,  # folder for what Python and most libraries take for temporary files
+    environment: Mapping[str, str] | None = None,  # None: as it is
 ) -> None:
     "Execute a run in this process, which does nothing else, and write its results into its folder."
     if not _is_awaited(Path(folder)):
         return
+    for name in {*os.environ} - {*environment} if environment else ():
+        del os.environ[name]
+    os.environ |= environment or {}
     if temporary:
         os.environ["TMPDIR"] = tempfile.tempdir = temporary
     threading.Thread(target=_end_with, args=[multiprocessing.parent_process()], daemon=True).start()

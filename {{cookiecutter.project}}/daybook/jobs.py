@@ -7,7 +7,9 @@ __all__ = ['IsHopeless', 'started', 'files_of', 'send', 'run_tasks', 'run', 'rer
 
 # %% ../../nbs/38_jobs.ipynb #324ea9b9
 import contextlib
+import json
 import os
+import shlex
 import shutil
 import tempfile
 import threading
@@ -141,6 +143,11 @@ def run(
     return next(run_tasks([job.task(parsed, engine)], open_runs(runs_url), time_limit=time_limit))
 
 # %% ../../nbs/38_jobs.ipynb #95696480
+def _as_text(value: Any) -> str:
+    "A parameter of a run as the command line takes it."
+    return "none" if value is None else json.dumps(value) if isinstance(value, bool | list) else str(value)
+
+
 def _require_unchanged(before: Run, job: Job, args: Mapping[str, Any]) -> None:
     "Raise `DaybookError` if the notebook or the code is not what it was in a run."
     changed = []
@@ -150,7 +157,7 @@ def _require_unchanged(before: Run, job: Job, args: Mapping[str, Any]) -> None:
         changed.append("the package")
     if changed:
         at = f"; it was at git commit {before.git_commit}" if before.git_commit else ""
-        words = " ".join(f"-p {name}={value}" for name, value in args.items())
+        words = " ".join(f"-p {shlex.quote(f'{name}={_as_text(value)}')}" for name, value in args.items())
         files = " and ".join(changed)
         raise DaybookError(
             f"{files} changed since run {before.id}{at}: go back to that, "

@@ -145,7 +145,7 @@ def inputs_sha256(
     "A hash of all that a run depends on."
     for name in files:
         if name not in contents:
-            path = project_root() / name
+            path = project_root() / Path(name).expanduser()
             contents[name] = _content_sha256(path) if path.exists() else ""
     parts = [notebook, code, parameters, {name: contents[name] for name in files}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

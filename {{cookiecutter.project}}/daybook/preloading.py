@@ -13,21 +13,22 @@ import re
 import site
 import sys
 import sysconfig
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 
 # %% ../../nbs/36_preloading.ipynb #9a1c0006
-_sets = r"environ(\[.*\]\s*|\s*\|)=(?!=)|environ\.(update|setdefault|pop|clear)|putenv|load_dotenv"
+_sets = r"environ(\[.*\]\s*|\s*)[+|]?=(?!=)|del\b.*environ|environ\.(update|setdefault|pop|clear)|putenv|load_dotenv"
 _sets += r"|sys\.(path|modules|meta_path|argv)\b|chdir|reload\(|(?m:^)\s*!.*\b(pip|uv|conda|mamba)\b"
-_sets += r"|(?m:^)\s*%(set_)?env\b|(?m:^)\s*%%(write)?file\b"
+_sets += r"|(?m:^)\s*%(set_)?env\b|(?m:^)\s*%%(write)?file\b|(?m:^)\s*%%(bash|sh|script|cmd|system|!)"
 _sets += r"|(?m:^)\s*%(cd|pushd|pip|uv|conda|mamba|dotenv|run|load_ext|reload_ext)\b"  # what an import may look at
 
 
 @cache
 def _is_installed(name: str) -> bool:
-    "Whether a module comes from Python or an installed package, or is a package."
+    "Whether a module comes from Python, an installed package, or this library."
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
@@ -37,29 +38,68 @@ def _is_installed(name: str) -> bool:
     path = Path(spec.origin).resolve()
     folders = [sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders += [*site.getsitepackages(), site.getusersitepackages()]
-    return path.name == "__init__.py" or any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
+    return name == "daybook" or any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
+
+# %% ../../nbs/36_preloading.ipynb #9a1c0016
+def _chain(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    "The files that an import below a package's folder reads, as far as they are there."
+    yield folder / "__init__.py"
+    for name in names:
+        yield folder / f"{name}.py"
+        folder = folder / name
+        yield folder / "__init__.py"
 
 
-def _modules(node: ast.stmt) -> list[str]:
-    "The modules that an import names, without the names of their parts."
-    if isinstance(node, ast.Import):
-        return [alias.name.partition(".")[0] for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [] if node.level else [node.module.partition(".")[0]]
-    return []
+def _own_files(node: ast.Import | ast.ImportFrom, folder: Path | None) -> Iterator[Path]:
+    "The project's files that an import reads; `folder` is that of the importing module, for a relative import."
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            top, *names = alias.name.split(".")
+        else:
+            top, *names = [*(node.module.split(".") if node.module else []), alias.name]
+            if node.level and folder:
+                yield from _chain([folder, *folder.parents][node.level - 1], [top, *names])
+            if node.level:
+                continue
+        with contextlib.suppress(ImportError, ValueError):
+            spec = find_spec(top)
+            origin = Path(spec.origin) if spec and spec.origin else Path()
+            yield from _chain(origin.parent, names) if origin.name == "__init__.py" else [origin]
 
 
+def _imports(module: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    "The imports that a module makes when it is imported, one name at a time."
+    for node in module.body:
+        if isinstance(node, ast.Import):
+            yield from (ast.Import([alias]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node
+
+
+def _installed(source: str, folder: Path | None, seen: set[Path]) -> Iterator[str]:
+    "The imports of installed packages in a source, and in the project's modules that it imports."
+    for node in _imports(ast.parse(source)):
+        module = node.names[0].name if isinstance(node, ast.Import) else "." if node.level else node.module
+        if _is_installed(module.partition(".")[0]):
+            yield ast.unparse(node)
+            continue
+        for path in _own_files(node, folder):
+            if path.suffix == ".py" and path.is_file() and path not in seen:
+                seen.add(path)
+                with contextlib.suppress(SyntaxError, ValueError, OSError):
+                    yield from _installed(path.read_text(encoding="utf-8"), path.parent, seen)
+
+# %% ../../nbs/36_preloading.ipynb #9a1c0026
 def imports_of(
     notebook: bytes,  # as nbformat writes it
 ) -> list[str]:  # statements
     "The imports of a notebook that may be made before its cells are run, and those of saving a model if it does."
     statements = ["import skops.io"] if b"models" in notebook else []
+    seen: set[Path] = set()
     sources = ("".join(cell["source"]) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code")
     for source in takewhile(lambda source: not re.search(_sets, source), sources):
         with contextlib.suppress(SyntaxError):  # magics
-            for node in ast.parse(source).body:
-                if (modules := _modules(node)) and all(map(_is_installed, modules)):
-                    statements.append(ast.unparse(node))
+            statements += _installed(source, None, seen)
     return statements
 
 # %% ../../nbs/36_preloading.ipynb #9a1c000a

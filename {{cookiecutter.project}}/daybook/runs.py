@@ -25,7 +25,7 @@ from .card import badges, card_html, card_text, check_facts, format_number, sent
 from .files import Folder, write_atomically
 from .project import DaybookError, package_folder, project_root
 from .steps import report, run_folder, run_id, steps_of  # noqa: F401
-from .values import as_number, json_text, numbers
+from .values import as_metrics, json_text, numbers
 
 # %% ../../nbs/31_runs.ipynb #8afaaec4
 _mime = "application/vnd.daybook.record+json"
@@ -47,7 +47,7 @@ def record(
     facts = {"verdict": verdict, "summary": summary, "command": command, "alert": alert, "model": model, "data": data}
     check_facts(facts)
     facts = {name: value for name, value in facts.items() if value is not None}
-    metrics = {name: as_number(value) for name, value in metrics.items()}
+    metrics = as_metrics(metrics)
     shown, texts = badges(verdict or "OK", alert), sentences(summary, alert)
     html = card_html(shown, texts, metrics, command)
     text = card_text(shown, texts, {"model": model, "data": data} | metrics, command)
@@ -99,16 +99,16 @@ def _code_files() -> dict[str, Path]:
     "The files that the project's code consists of, by a name that is the same on every machine."
     folders = [package_folder(), Path(library_file).resolve().parent]
     files = {f"{top.name}/{path.relative_to(top).as_posix()}": path for top in folders for path in top.rglob("*.py")}
-    return files | {name: project_root() / name for name in ("pyproject.toml", "uv.lock")}
+    beside = ("*.py", "pyproject.toml", "uv.lock")
+    return files | {path.name: path for form in beside for path in project_root().glob(form)}
 
 
 def code_sha256() -> str:
     "A hash of the project's modules, of this library's, and of what they depend on."
     digest = hashlib.sha256()
     for name, path in sorted(_code_files().items()):
-        if path.exists():
-            content = path.read_bytes()
-            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 # %% ../../nbs/31_runs.ipynb #25dfc534

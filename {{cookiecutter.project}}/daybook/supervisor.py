@@ -203,9 +203,10 @@ def _start(
     if is_alone:
         threading.Thread(target=_prepare_report, daemon=True).start()
     with _one_at_a_time:
-        args = task, str(folder), not is_alone, temporary
         notebook = task.notebook if task.run.engine == "shell" else None
-        process = _context(notebook, is_alone).Process(target=execute_task, args=args)
+        context = _context(notebook, is_alone)
+        args = task, str(folder), not is_alone, temporary, dict(os.environ)  # the server's may be older
+        process = context.Process(target=execute_task, args=args)
         return process, _started(process, reason_to_stop)
 
 
