@@ -1,8 +1,9 @@
 """The naive baseline: what suits the contract, and a sentence that is true."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from daybook import example
 from daybook.baseline import Comparison, compare, compare_origins, naive_baseline, standard_error
 from daybook.contract import Contract
 from daybook.holdout import is_held_out, origins
+from daybook.naive import _is_hourly
 from daybook.standard_metrics import loss
 
 
@@ -154,3 +156,24 @@ def test_one_held_out_day_is_no_verdict() -> None:
     last = replace(baseline, predictions=baseline.predictions[day])
     assert compare(example.contract, ahead, right, baseline, example.loss, "mae").is_better
     assert not compare(example.contract, ahead[day], right[day], last, example.loss, "mae").is_better
+
+
+class Night(BaseModel):
+    at: datetime
+
+
+class LabelledNight(Night):
+    load: float
+
+
+@pytest.mark.parametrize(("zone", "name"), [("Europe/Berlin", "weekday"), ("UTC", "weekday")])
+def test_midnights_of_a_place_that_changes_its_clocks_have_one_hour_a_day(zone: str, name: str) -> None:
+    nightly = Contract(LabelledNight, target="load", key=("at",), time="at", name="nights")
+    times = pd.date_range("2023-01-01", "2024-04-25", freq="D", tz=zone)
+    frame = nightly.validate(pd.DataFrame({"at": times, "load": np.arange(len(times), dtype=float)}))
+    assert naive_baseline(nightly, frame[:-20], frame[-20:]).name == f"last value of the same {name}"
+    assert not _is_hourly(duckdb.from_df(frame), nightly)
+    hours = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=900, freq="h", tz=zone), "load": range(900)})
+    frame = nightly.validate(hours.astype({"load": float}))
+    assert naive_baseline(nightly, frame[:-20], frame[-20:]).name == "last value of the same weekday and hour"
+    assert _is_hourly(duckdb.from_df(frame), nightly)

@@ -104,6 +104,7 @@ def test_calibration_looks_at_each_class() -> None:
     found = check_calibration(day, y_true, y_pred, ["a", "b", "c"], 200)
     assert [check.name for check in found] == [f"calibration of {name}" for name in "abc"]
     assert [check.is_alert for check in found] == [False, True, True]
+    assert found[1].words.startswith("b: 20 % was predicted and")
 
 
 def test_calibration_of_rare_events_is_left_to_chance() -> None:

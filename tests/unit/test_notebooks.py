@@ -156,6 +156,6 @@ def test_imports_are_read_from_code_cells() -> None:
         return {"cell_type": kind, "source": source}
 
     cells = [cell("import os, re\nn = 1\nfrom math import pi"), cell("%magic\nimport a"), cell("import b", "markdown")]
-    assert imports_of(json.dumps({"cells": cells}).encode()) == ["import os, re", "from math import pi"]
+    assert imports_of(json.dumps({"cells": cells}).encode()) == ["import os", "import re", "from math import pi"]
     cells.append(cell("from daybook import models"))
     assert imports_of(json.dumps({"cells": cells}).encode())[0] == "import skops.io"

@@ -140,13 +140,13 @@ def test_notebook_sha256_is_of_code_alone() -> None:
 
 def test_code_sha256_covers_package_and_dependencies(probe: Callable) -> None:
     seen = {runs.code_sha256()}
-    for name in ("probes/__init__.py", "probes/deep/data.py", "uv.lock", "pyproject.toml"):
+    for name in ("probes/__init__.py", "probes/deep/data.py", "uv.lock", "pyproject.toml", "beside.py"):
         path = Path(name)
         path.parent.mkdir(exist_ok=True)
         path.write_text((path.read_text() if path.exists() else "") + "# changed\n")
         seen.add(runs.code_sha256())
-    assert len(seen) == 5
-    Path("notes.py").write_text("")
+    assert len(seen) == 6
+    Path("notes.txt").write_text("")
     assert runs.code_sha256() in seen
 
 

@@ -44,7 +44,7 @@ def _gain(difference: float, loss: float, needed: float) -> Condition:
     if not loss:
         words = f"changes a loss of zero by {difference:+.4g}, has to lower it"
         return Condition("gain", needed, None, difference < 0, words)
-    gain = -difference / abs(loss)
+    gain = 0.0 - difference / abs(loss)
     found = f"saves {percent(gain)}" if gain >= 0 else f"adds {percent(-gain)}"
     needs = f"needs {percent(needed)}" if gain >= 0 else f"has to save {percent(needed)}"
     return Condition("gain", needed, gain, bool(gain >= needed), f"{found}, {needs}")

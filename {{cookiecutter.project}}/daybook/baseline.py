@@ -24,14 +24,15 @@ def part_of_time(part: str, names: Collection[str]) -> str:
 
 
 def _kinds(contract: Contract, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    "What rows of the same kind have in common: the key without the time, the weekday, and the hour of a datetime."
+    "What rows of the same kind have in common: the key without the time, the weekday, the hour if a day has several."
     times = contract.arrays(frame)[contract.time]
     kinds = {name: frame[name].to_numpy() for name in contract.key if name != contract.time}
     days = times.astype("datetime64[D]").astype(int)
     if np.median([1, *np.diff(np.unique(days))]) < 7:  # the first of a month may be any weekday
         kinds[part_of_time("weekday", kinds)] = (days + 3) % 7
-    if (times != times.astype("datetime64[D]")).any():
-        kinds[part_of_time("hour", kinds)] = times.astype("datetime64[h]").astype(int) % 24
+    hours = times.astype("datetime64[h]").astype(int) % 24
+    if pd.DataFrame(kinds).assign(day=days, hour=hours).drop_duplicates().duplicated([*kinds, "day"]).any():
+        kinds[part_of_time("hour", kinds)] = hours
     return kinds
 
 

@@ -154,6 +154,7 @@ def _calibration_of(name: str, sums: np.ndarray, level: float) -> Check:  # of d
     is_alert = bool(low > ALLOWED or high < 1 / ALLOWED)
     found = f"{percent(predicted / n)} was predicted and {percent(happened / n)} happened"
     words = f"{found}: {ratio:.2f} times as much ({low:.2f} to {high:.2f})" if happened else found
+    words = words if name == CALIBRATION else f"{name.removeprefix(f'{CALIBRATION} of ')}: {words}"
     return Check(name, *_finite(ratio, low, high), 1 / ALLOWED, ALLOWED, is_alert, words)
 
 # %% ../../nbs/26_checks.ipynb #046264f4

@@ -22,11 +22,14 @@ from .targets import day_sql, y_true_sql
 
 # %% ../../nbs/25_naive.ipynb #3d428954
 def _is_hourly(rows: Rows, contract: Contract) -> bool:
-    "Whether times are more than dates."
+    "Whether a day has several hours; midnights of a place that changes its clocks are at two, but one a day."
     column = contract.columns[contract.time]
     if str(rows.types[rows.columns.index(column)]) == "DATE":
         return False
-    return bool(rows.aggregate(f"bool_or(CAST({identifier(column)} AS TIME) <> TIME '00:00')").fetchall()[0][0])
+    rest = (identifier(contract.columns[name]) for name in contract.key if name != contract.time)
+    hour, of_day = f"hour({identifier(column)})", ", ".join([day_sql(contract), *rest])
+    days = rows.aggregate(f"min({hour}) <> max({hour}) AS differ", of_day)
+    return bool(days.aggregate("bool_or(differ)").fetchall()[0][0])
 
 
 def _is_daily(rows: Rows, contract: Contract) -> bool:

@@ -21,7 +21,7 @@ from .column_types import Form, database_type, form_of
 from .conversion import check_format, typed_conversion, without_missing
 from .project import DaybookError
 from .sources import Source
-from .sql import identifier, literal
+from .sql import identifier, literal, make_room
 
 # %% ../../nbs/50_profile.ipynb #36a64d52
 @dataclass(frozen=True)
@@ -155,10 +155,10 @@ def _column(
     form = replace(form, gaps=(*form.gaps, *fillers), doubtful=(*form.doubtful, *asked))
     gone = ", ".join(map(literal, form.gaps)) or "NULL"
     n_gaps = duckdb.sql(f"SELECT coalesce(sum(n), 0) FROM {values} WHERE text IN ({gone})").fetchall()[0][0]
-    if form.gaps:
-        duckdb.execute(f"DELETE FROM {values} WHERE text IN ({gone})")
+    duckdb.execute(f"DELETE FROM {values} WHERE text IN ({gone})")
     different = "text" if form.type is str else "converted"  # 0 and 0.0 are one number
-    counts = f"count(DISTINCT {different}), coalesce(max(length(text)), 0)"
+    distinct = f"(SELECT count(value) FROM (SELECT DISTINCT {different} AS value FROM {values}))"
+    counts = f"{distinct}, coalesce(max(length(text)), 0)"
     n_distinct, longest = duckdb.sql(f"SELECT {counts} FROM {values}").fetchall()[0]
     is_total = f"lower(trim(text, ' :')) IN ({', '.join(map(literal, sorted(recognition.TOTALS)))})"
     frequent = f"FROM {values} QUALIFY row_number() OVER (ORDER BY n DESC, text) <= 40 OR {is_total}"
@@ -168,8 +168,8 @@ def _column(
         facts |= _text_statistics(values, name, n_distinct)
     elif form.type is not bool:
         facts |= _statistics(values, form.type)
-        is_long = form.type is int and recognition.is_number_of_people(name) and longest >= 6
-        is_told = form.type in (date, datetime) or is_long
+        is_number = form.type is int and longest >= 6 and recognition.is_number_of_people(name)
+        is_told = is_number or form.type in (date, datetime)
         facts["personal"] = recognition.personal_by_name(name) if is_told else None
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)
@@ -186,9 +186,12 @@ class Profile:
         relation, self.name, self.encoding = source.relation, source.name, source.encoding
         self.decimal = source.decimal()
         self.table = f"profile_{uuid.uuid4().hex}"  # in DuckDB
-        duckdb.execute(f"CREATE TEMP TABLE {self.table} AS SELECT * FROM relation")
-        weakref.finalize(self, duckdb.execute, f"DROP TABLE IF EXISTS {self.table}").atexit = False
+        make_room(len(relation.columns))
         own, types = relation.columns, [str(each) for each in relation.types]
+        own = [f"{name}_{len(own)}" if name.casefold() == "rowid" else name for name in own]  # DuckDB has one
+        columns = ", ".join(map(identifier, own))
+        duckdb.execute(f"CREATE TEMP TABLE {self.table} AS SELECT * FROM relation AS t({columns})")
+        weakref.finalize(self, duckdb.execute, f"DROP TABLE IF EXISTS {self.table}").atexit = False
         names = [name if source.names.count(name) == 1 else its for name, its in zip(source.names, own, strict=True)]
         self._in_duckdb = dict(zip(names, own, strict=True))
         self.twins = {name: its for name, its in zip(names, source.names, strict=True) if source.names.count(its) > 1}
@@ -222,10 +225,7 @@ def _without_gaps(self: Profile, column: str) -> str:
 
 
 @patch
-def sql(
-    self: Profile,
-    column: str,
-) -> str:  # NULL where it is missing
+def sql(self: Profile, column: str) -> str:  # NULL where it is missing
     "SQL of a column's values, converted to their type."
     form, source = self.columns[column].form, _read_as(self.columns[column].database)
     return typed_conversion(f"({self._without_gaps(column)})", source, form.type, form.format, self.decimal)

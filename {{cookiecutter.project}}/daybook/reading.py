@@ -26,7 +26,7 @@ from .fields import RowField
 from .frames import find_columns, is_sorted, sort_order
 from .project import DaybookError
 from .sources import Source, Tables, open_source
-from .sql import identifier
+from .sql import identifier, make_room
 from .validation import ContractError, Faults, check, contract_error, model_of, to_frame
 
 # %% ../../nbs/05_reading.ipynb #d71e92ea
@@ -110,9 +110,11 @@ class Converted:
 def _read_columns(converter: Converter) -> tuple[pa.Table, dict[str, pa.ChunkedArray]]:
     "The converted columns of a source, and what could not be converted."
     rows, names = converter.rows(), list(converter.positions)
-    known = " + ".join(f"CAST({identifier(f'raw {name}')} IS NOT NULL AS USMALLINT)" for name in names)
+    known = ", ".join(f"CAST({identifier(f'raw {name}')} IS NOT NULL AS USMALLINT)" for name in names)
     columns = ", ".join(map(identifier, names))
-    table = rows.project(f"{columns}, CAST({known} AS USMALLINT) AS {identifier(' known')}").to_arrow_table()
+    table = rows.project(
+        f"{columns}, CAST(list_sum([{known}]) AS USMALLINT) AS {identifier(' known')}"
+    ).to_arrow_table()
     read = sum(len(table) - table.column(name).null_count for name in names)
     if read == (pc.sum(table.column(" known")).as_py() or 0):
         return table, {}
@@ -132,6 +134,7 @@ def convert(converter: Converter) -> Converted:
     source, fields = converter.source, converter.fields
     if not converter.positions:
         raise ContractError(f"{source.name} has none of the contract's columns; there are: {', '.join(source.names)}")
+    make_room(len(converter.positions))
     with readable(source.name):
         table, unread = _read_columns(converter)
     columns = {name: _zoned(fields[name], table.column(name)) for name in converter.positions}

@@ -79,9 +79,13 @@ _SQL = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", date: "
 
 
 def defaults_of(contract: Contract) -> dict[str, str]:
-    "The defaults of fields that may be missing, too, as SQL by column."
-    fields = [field for field in contract.fields.values() if field.is_optional and field.default is not None]
-    return {f.column: f"CAST({literal(str(f.default))} AS {_SQL[f.type]})" for f in fields if f.log == "keep"}
+    "The defaults of fields, as SQL by column."
+    fields = [field for field in contract.fields.values() if field.default is not None]
+    return {
+        f.column: f"CAST({literal(str(getattr(f.default, 'value', f.default)))} AS {_SQL[f.type]})"
+        for f in fields
+        if f.log == "keep"
+    }
 
 
 def _or_default(column: str, default: str, files: str, count: int) -> str:
