@@ -73,6 +73,24 @@ def test_recent_runs_read_no_more_than_they_may(folder: Folder, monkeypatch: pyt
     assert len(recent_runs(folder, most=7)["train"]) == 7 == len(read)
 
 
+@pytest.mark.parametrize("count", [5, 15, 60, 500])
+def test_recent_runs_read_on_past_sweeps(folder: Folder, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    alert, older = made("train", 31, alert="moved"), made("train", 40, verdict="OK")
+    runs = [made("drift", 50), older, alert]
+    for sweep in (made("", 30).id, made("", 20).id):
+        start = 30 if sweep < made("", 25).id else 20
+        runs += [made("train", start - (number + 1) / 100, sweep=sweep) for number in range(count)]
+    for run in runs:
+        folder.put(f"{run.path}/run.json", run.to_json())
+    read: list[bytes] = []
+    from_json = Run.from_json
+    monkeypatch.setattr(Run, "from_json", lambda content: read.append(content) or from_json(content))
+    jobs = recent_runs(folder, most=10)
+    assert newest(jobs["train"]) == alert and len(jobs["train"]) <= 11
+    assert [todo.text for todo in attention(jobs, None, NOW)] == ["moved."]
+    assert len(read) <= 40, "a step for each sweep"
+
+
 def test_newest_is_no_running_one_and_of_no_sweep() -> None:
     ended = made("train", 3)
     assert newest([made("train", 1, status="running"), made("train", 2, sweep="1"), ended, made("train", 4)]) is ended

@@ -81,6 +81,30 @@ def test_list_sorts_by_the_start_of_a_run_and_puts_nan_last(probe: Probe, capsys
     assert (listed("mae"), listed("-mae")) == (["2", "0", "1"], ["0", "2", "1"])
 
 
+def test_list_puts_the_failed_last(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    probe()
+    for number, status in enumerate(("failed", "done", "pruned", "done")):
+        run = replace(EXAMPLE, id=f"run-{number}", status=status, metrics={"mae": float(number)}, verdict="OK")
+        open_runs().put(f"probe/run-{number}/run.json", run.to_json())
+    for sort, order in (("mae", "1302"), ("-mae", "3120")):
+        assert main(["list", f"--sort={sort}", "--json"]) == 0
+        assert "".join(run["id"][-1] for run in json.loads(capsys.readouterr().out)) == order
+    assert main(["list", "--status", "failed"]) == 0
+    assert re.search(r"run-0 +failed +FAILED ", capsys.readouterr().out)
+
+
+def test_list_refuses_a_parameter_that_no_run_has(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    probe()
+    for id, parameters in (("a", {"number": 1}), ("b", {"number": 1, "day": None})):
+        run = replace(EXAMPLE, id=id, parameters=parameters)
+        open_runs().put(f"probe/{id}/run.json", run.to_json())
+    assert main(["list", "-p", "day=none", "--json"]) == 0
+    assert [run["id"] for run in json.loads(capsys.readouterr().out)] == ["b"], "the other has no day"
+    assert main(["list", "-p", "numbr=none"]) == 2
+    assert "no run has a parameter numbr: did you mean number? there are: " in capsys.readouterr().err
+    assert main(["list", "-p", "numbr=1", "--runs", "elsewhere"]) == 0, "there are no runs"
+
+
 def test_copied_run_is_a_run_of_its_own(probe: Probe, capsys: pytest.CaptureFixture) -> None:
     probe()
     for id, start in (("a", "2024-01-01"), ("b", "2024-01-02"), ("b-best", "2024-01-02")):

@@ -6,7 +6,7 @@ import pytest
 
 from daybook.parameters import model_of
 from daybook.project import DaybookError
-from daybook.space import Range, points, space
+from daybook.space import Range, points, space, value_of
 
 MODEL = model_of("""
 number: int = 100
@@ -91,3 +91,20 @@ def test_range_draws_in_its_type() -> None:
     logs = sorted(Range(1, 10_000, True).draw(dice) for _ in range(999))
     assert isinstance(logs[0], int) and 50 < logs[499] < 200
     assert all(0.1 <= Range(0.1, 0.3, True).draw(dice) <= 0.3 for _ in range(999))
+
+
+@pytest.mark.parametrize(
+    ("axis", "drawn", "value"),
+    [
+        (Range(10000.0, 10010.0, False), 10003.14159, 10003.14),
+        (Range(10000.0, 10010.0, True), 10003.14159, 10003.14),
+        (Range(0.001, 1.0, True), 0.09584856, 0.09585),
+        (Range(0.0, 1.0, False), 0.0, 0.0),
+        (Range(-1e9, 1e9, False), 123456789.1, 123500000.0),
+        (Range(0.12345, 0.9, False), 0.12346, 0.1235),
+        (Range(0.12345, 0.9, False), 0.12341, 0.12345),
+    ],
+    ids=str,
+)
+def test_value_of_has_the_digits_that_matter(axis: Range, drawn: float, value: float) -> None:
+    assert value_of(axis, drawn) == value

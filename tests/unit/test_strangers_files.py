@@ -38,6 +38,20 @@ def test_commas_of_units_and_numbers_separate_no_cells(tmp_path: Path, sign: str
     assert proposal.profile.columns["Druck, hPa"].high == 1039.2
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_blanks_behind_commas_of_names_separate_no_cells(tmp_path: Path, sign: str) -> None:
+    lines = [sign.join(("City, State", "Pop", "Sales")), *(sign.join(("Austin, TX", str(n), "34")) for n in range(9))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    source = open_source(tmp_path / "t.csv")
+    assert (source.names, source.relation.fetchall()[8]) == (["City, State", "Pop", "Sales"], ("Austin, TX", "8", "34"))
+
+
+def test_times_with_points_leave_decimal_commas(tmp_path: Path) -> None:
+    lines = ["Artikel;Preis;Uhrzeit", *(f"A{n % 7};{n},50;{8 + n % 12}.{10 + n % 50}" for n in range(99))]
+    proposal = looked(tmp_path, lines, "Preis")
+    assert (proposal.profile.columns["Preis"].type, proposal.profile.decimal) == (float, ",")
+
+
 def test_line_that_repeats_the_names_is_no_row(tmp_path: Path) -> None:
     rows = [f"{day},{n}.5,b" for n, day in enumerate(DAYS)]
     proposal = looked(tmp_path, ["day, x,y", *rows[:60], "day, x,y", *rows[60:]], "x")

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from daybook import sweep as module
+from daybook.console import print_sweep
 from daybook.notebooks import Task
 from daybook.project import DaybookError
 from daybook.runs import Run, open_runs
 from daybook.sweep import Sweep, ranked, sweep
-from daybook.sweep_pictures import _positions, sweep_picture
+from daybook.sweep_pictures import _heights, _panel, _positions, learned_picture, sweep_picture
 from daybook.sweep_report import sweep_report, telling_metrics
 
 Probe = Callable[..., str]
@@ -85,9 +87,10 @@ def test_sweep_that_is_interrupted_leaves_a_page(probe: Probe, quick: list[Task]
 
 def test_sweep_shares_the_cores(probe: Probe, quick: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_cores", lambda: 8)
-    for workers, threads in ((None, 1), (2, 4), (3, 2), (16, 1)):
-        sweep(probe(), {"number": 1}, workers=workers, force=True)
+    for count, workers, threads in ((9, None, 1), (9, 2, 4), (9, 3, 2), (9, 16, 1), (2, None, 4), (1, 3, 8)):
+        sweep(probe(), {"number": list(range(count))}, workers=workers, force=True)
         assert quick[-1].threads == threads
+    assert sweep(probe(), {"number": list(range(9))}).reused == 9, "nothing is left to share"
     sweep(probe(), {"number": 1}, force=True, scheduler="tcp://127.0.0.1:1")
     assert quick[-1].threads is None
 
@@ -167,10 +170,63 @@ def test_sweep_report_says_what_the_best_run_says_is_next() -> None:
 
 
 def test_sweep_picture_places_booleans_as_categories() -> None:
-    assert _positions([False, True, False]) == ([0, 1, 0], {0: "False", 1: "True"})
-    assert _positions([0.1, 2, 0.1]) == ([0.1, 2, 0.1], {0.1: "0.1", 2: "2"})
+    assert _positions([False, True, False]) == ([0, 1, 0], {0: "False", 1: "True"}, "categories")
+    assert _positions([0.1, 2, 0.1]) == ([0.1, 2, 0.1], {0.1: "0.1", 2: "2"}, "numbers")
+    assert _heights([True, False, True]) == ([0, 1, 0], {0: "True", 1: "False"})
     example, _ = report_of({"is_on": False}, {"is_on": True})
     assert "0 at False, 1 at True" in sweep_picture(example, example.runs).alt
+
+
+def test_learned_picture_takes_lists() -> None:
+    example, _ = report_of({"names": ["a", "b"], "depth": 1}, {"names": ["c"], "depth": 2}, is_chosen=True)
+    alt = learned_picture(example, example.runs).alt
+    assert "2 runs as lines across names, depth, mae; the best has names ['a', 'b'], depth 1." in alt
+
+
+def test_sweep_picture_has_dates_on_a_scale() -> None:
+    days = [f"2020-{month:02}-01" for month in (1, 12, 6, 5)]
+    figure, _ = _panel("start", days, "mae", [1.0, 2.0, 3.0, 4.0], False)
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    assert panel.collections[0].get_offsets()[:, 0].tolist() == [18262, 18597, 18414, 18383]
+    assert "Jul" in [label.get_text() for label in panel.get_xticklabels()]
+    assert _heights(["2020-01-03T06:30:00", "2020-01-01", "2020-01-02"])[1] == {0: "2020-01-01", 1: "2020-01-03 06:30"}
+    assert _positions(["2020-01-01", "none"])[2] == "categories"
+
+
+def test_sweep_pictures_leave_out_what_is_no_number() -> None:
+    example, _ = report_of(*({"number": number} for number in range(4)), is_chosen=True)
+    runs = [replace(run, start=f"2024-01-0{number}") for number, run in enumerate(example.runs, 1)]
+    for value in (math.nan, math.inf):
+        some = [replace(runs[0], metrics={"mae": value}), *runs[1:]]
+        assert "mae of 3 runs against number" in sweep_picture(example, some).alt
+        assert "the best, 1, is run 1." in learned_picture(example, some).alt
+        assert learned_picture(replace(example, goals={"mae": False, "rows": True}), some).alt.startswith(
+            "rows against"
+        )
+    strange = replace(example, runs=[replace(run, metrics={"mae": math.nan}) for run in runs])
+    page = sweep_report(strange, 4)
+    assert (
+        "<img" not in page and ">WARNING</span>" in page and "4 runs are done, and none has a number for mae." in page
+    )
+
+
+def test_sweep_report_links_to_jobs_with_odd_names() -> None:
+    example, _ = report_of({"number": 1}, {"number": 2})
+    job = "10_ann's model #2"
+    page = sweep_report(replace(example, job=job, runs=[replace(run, job=job) for run in example.runs]), 2)
+    links = re.findall(r"href='([^']+)'", page)
+    assert [unquote(link) for link in links] == [f"../../{job}/{run.id}/report.html" for run in example.runs]
+
+
+def test_print_sweep_of_failed_runs_has_their_status(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    example, _ = report_of({"number": 1}, {"number": 2}, metric=None)
+    failed = replace(example, runs=[replace(run, status="failed", error="late", metrics={}) for run in example.runs])
+    print_sweep(failed, open_runs())
+    _, heads, _, first, *_ = capsys.readouterr().out.splitlines()
+    assert heads.split() == ["number", "status", "seconds", "run"]
+    assert first.split() == ["1", "1", "failed", "1.0", "0" * 24]
+    assert "<th>status</th>" in sweep_report(failed, 2)
 
 
 def test_open_runs_is_where_sweeps_go(probe: Probe, quick: list[Task]) -> None:

@@ -135,7 +135,10 @@ def test_sweep_with_trials_counts_grids_and_runs_too(probe: Probe, quick: list[T
     sweep(probe(), {"number": "10,20"})
     assert sweep("probe", {"number": "1..90"}, trials=2).reused == 2
     assert sweep("probe", {"number": "1..90"}, trials=2, force=True).reused == 0
-    assert len(sweep("probe", {"number": "1,2,3"}, trials=9).runs) == 3, "the space has no more"
+    whole = sweep("probe", {"number": "1,2,3"}, trials=9)
+    assert len(whole.runs) == 3, "the space has no more"
+    page = Path(f"runs/sweeps/{whole.id}/report.html").read_text(encoding="utf-8")
+    assert ">OK</span>" in page and "not run" not in page
 
 
 def test_sweep_with_trials_tries_again_what_was_stopped_from_outside(probe: Probe, quick: list[Task]) -> None:

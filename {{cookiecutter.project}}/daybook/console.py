@@ -142,7 +142,7 @@ def _sweep_rows(sweep: Sweep, metrics: Sequence[str]) -> list[list[Any]]:
     "The rows of a sweep's table."
     rows = []
     for place, run in enumerate(sweep.runs, 1):
-        results = [format_number(run.metrics[name]) if name in run.metrics else "" for name in metrics]
+        results = [format_number(run.metrics[name]) if name in run.metrics else "" for name in metrics] or [run.status]
         if run.status != "done":
             results = [run.status, *("" for _ in metrics[1:])]
         axes = [str(run.parameters[axis]) for axis in sweep.axes]
@@ -167,7 +167,7 @@ def print_sweep(sweep: Sweep, folder: Folder) -> None:
     metrics = telling_metrics(sweep, sweep.runs)[:4]
     rows = _sweep_rows(sweep, metrics)
     title = order_of(sweep)
-    print_table(["", *sweep.axes, *metrics, "seconds", "run"], rows[:30], title)
+    print_table(["", *sweep.axes, *(metrics or ["status"]), "seconds", "run"], rows[:30], title)
     if len(rows) > 30:
         print(f"… and {len(rows) - 30} more")
     _print_failures(sweep)

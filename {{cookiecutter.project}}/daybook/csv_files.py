@@ -79,21 +79,21 @@ def _first_lines(path: Path) -> list[str]:
     return [line.decode("utf-8", "replace").rstrip("\r\n") for line in lines]
 
 
-def _has_blanks(path: Path) -> bool:
-    "Whether a blank follows each comma, as people write a list."
-    lines = _first_lines(path)
-    return len(lines) > 1 and all("," in line and not re.search(",(?! )", line) for line in lines if line)
+def _is_list(line: str) -> bool:
+    "Whether a blank follows each comma of a line, as people write a list."
+    return "," in line and not re.search(",(?! )", line)
 
 
 def _told(path: Path) -> Dialect | None:
-    "A delimiter that each line has as many of, where commas stand in names and numbers: Zeit;Temp, °C."
+    "A delimiter that each line has as many of, where commas stand in names and numbers: Zeit;Temp, °C; or a list's."
     first, *others = [line for line in _first_lines(path) if line] or [""]
-    in_names = "," in first and not re.search(",(?! )", first) and any(re.search(",(?! )", line) for line in others)
+    is_list = bool(others) and all(map(_is_list, [first, *others]))
+    in_names = _is_list(first) and any(re.search(",(?! )", line) for line in others)
     differ = "," in first and any(line.count(",") != first.count(",") for line in others)
-    if not others or not (in_names or differ):
+    if not (is_list or in_names or differ):
         return None
     signs = (sign for sign in ";\t|" if sign in first and {line.count(sign) for line in others} == {first.count(sign)})
-    return next(map(Dialect, signs), None)
+    return next(map(Dialect, signs), Dialect(", ") if is_list else None)
 
 
 def _guessed(path: Path) -> Dialect:
@@ -153,7 +153,7 @@ def _attempts(path: Path, folder: Path, connection: duckdb.DuckDBPyConnection) -
     for newline in ("", None):
         path = as_utf8(path, folder, newline)
         guessed = _guessed(path)
-        if told := Dialect(", ") if _has_blanks(path) else _told(path):
+        if told := _told(path):
             yield path, told
         for sample_size in (20480, -1):
             sniffed = _sniffed(path, connection, sample_size)

@@ -22,7 +22,8 @@ from .passwords import masked, without_password
 from .project import DaybookError
 
 # %% ../../nbs/05_databases.ipynb #cf13678f
-_begins = re.compile(r"\s*\(*\s*(SELECT|WITH|FROM)\s", re.IGNORECASE)
+_comment = r"--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/"
+_begins = re.compile(rf"(?:\s|\(|{_comment})*(?:SELECT|WITH|FROM)\s", re.IGNORECASE)
 
 
 def is_query(text: str) -> bool:

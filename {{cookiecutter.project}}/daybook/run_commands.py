@@ -7,7 +7,7 @@ __all__ = ['list_', 'show', 'clean']
 
 # %% ../../nbs/44_run_commands.ipynb #63305747
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,11 +22,18 @@ from .project import DaybookError
 from .runs import Run, all_runs, find_run, open_runs
 
 # %% ../../nbs/44_run_commands.ipynb #4f925371
+def _is_metric(run: Run, key: str) -> bool:
+    "Whether a run is sorted by a metric: how long it took and when it began are none."
+    return key in run.metrics and key not in ("start", "seconds")
+
+
 def _sort_value(run: Run, key: str) -> Any:
     "The value to sort a run by: its start, how long it took, a metric, a parameter, or another entry of `run.json`."
+    if _is_metric(run, key):
+        return run.metrics[key]
     if key in ("start", "seconds"):
         return getattr(run, key)
-    return run.metrics.get(key, run.parameters.get(key, getattr(run, key, None)))
+    return run.parameters.get(key, getattr(run, key, None))
 
 # %% ../../nbs/44_run_commands.ipynb #1fa5d3c7
 def _rank(value: Any) -> tuple[bool, float, str]:
@@ -46,12 +53,23 @@ def _as_stored(job: str, name: str, text: str) -> Any:
 
 def _has(run: Run, args: Mapping[str, str]) -> bool:
     "Whether a run has these parameters."
-    pairs = [(run.parameters.get(name), _as_stored(run.job, name, text)) for name, text in args.items()]
+    if not args.keys() <= run.parameters.keys():
+        return False
+    pairs = [(run.parameters[name], _as_stored(run.job, name, text)) for name, text in args.items()]
     return all(value == stored or str(value).lower() == str(stored).lower() for value, stored in pairs)
+
+
+def _require_parameters(runs: Sequence[Run], names: Iterable[str]) -> None:
+    "Raise `DaybookError` for a parameter that none of the runs has."
+    known = list(dict.fromkeys(name for run in runs for name in run.parameters))
+    for name in names:
+        if runs and name not in known:
+            raise DaybookError(f"no run has a parameter {name}: {nearest(name, known)}")
 
 
 def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], sort: str | None) -> list[Run]:
     "The runs with this status and these parameters, in order."
+    _require_parameters(runs, args)
     runs = [run for run in runs if status in (None, run.status) and _has(run, args)]
     if not sort:
         return runs
@@ -61,7 +79,8 @@ def _selected(runs: Sequence[Run], status: str | None, args: Mapping[str, str], 
     if runs and not any(value is not None for value in values.values()):
         raise DaybookError(f"--sort {key}: no run has a metric or a parameter of this name")
     ordered = sorted(known, key=lambda run: _rank(values[run.path]), reverse=sort.startswith("-"))
-    return [*ordered, *(run for run in runs if values[run.path] != values[run.path])]  # NaN
+    ordered += [run for run in runs if values[run.path] != values[run.path]]  # NaN
+    return sorted(ordered, key=lambda run: run.status != "done" and _is_metric(run, key))
 
 # %% ../../nbs/44_run_commands.ipynb #b98c2e9e
 def _require_job(name: str | None, found: Sequence[Run]) -> None:
@@ -84,7 +103,7 @@ def _print_runs(
         return
     rows = []
     for run in runs:
-        verdict = " ".join(badges(run.verdict, run.alert)) if run.verdict or run.alert else ""
+        verdict = " ".join(badges(run.verdict, run.alert, run.status)) if run.verdict or run.alert else ""
         says = " ".join((run.ending or metrics_line(run)).split())[:90]
         rows.append([run.job, run.id, run.status, verdict, f"{run.seconds or 0:.1f}", run.model or "", says])
     print_table(["job", "run", "status", "verdict", "seconds", "model", "metrics"], rows)

@@ -6,6 +6,7 @@
 __all__ = ['Tables', 'Source', 'frame_source', 'open_source']
 
 # %% ../../nbs/05_sources.ipynb #fa933eb0
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 
 from .csv_files import count_commas, count_points, csv_relation, readable, unique_names
 from .databases import database_url, is_query, query
-from .encodings import open_bytes
+from .encodings import as_utf8, format_of
 from .frames import to_arrow
 from .parts import find_files, localize, partitions
 from .passwords import masked, without_password
@@ -56,19 +57,25 @@ class Source:
             return count_points(self.relation)
 
     def decimal(self, usual: str | None = None) -> str:
-        "The decimal sign of numbers in texts: that of the whole table; if it has both, the usual one of such tables."
+        "The decimal sign of numbers in texts: that of the whole table; if it has both, the usual one, or that of most."
         whole = self.whole or self
         if not whole.commas:
             is_comma = usual == "," and whole.delimiter is not None and not whole.points
         elif usual and whole.points:
             is_comma = usual == ","
         else:
-            is_comma = whole.commas > whole.points
+            is_comma = whole.commas > whole.points - (whole.delimiter == ";")
         return "," if is_comma else "."
 
     def filter(self, condition: str) -> "Source":  # SQL, in the source's columns
         "Some of the rows, which are read as they would be in the whole table."
-        return replace(self, relation=self.relation.filter(condition), whole=self.whole or self)
+        try:
+            rows = self.relation.filter(condition)
+        except duckdb.BinderException as error:
+            name = re.search('column "(.*)" not found', str(error))
+            what = f"no column {name[1]}; there are: {', '.join(self.names)}" if name else str(error).splitlines()[0]
+            raise DaybookError(f"{self.name}: {what}") from None
+        return replace(self, relation=rows, whole=self.whole or self)
 
 # %% ../../nbs/05_sources.ipynb #451b086f
 def _as_texts(series: pd.Series) -> pa.Array:
@@ -84,23 +91,6 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
     arrays = [_as_texts(column) if (array := to_arrow(column)) is None else array for column in columns]
     table = pa.table(dict(zip(unique_names(names), arrays, strict=True)))
     return Source(connection.from_arrow(table), "the table", False, names)
-
-# %% ../../nbs/05_sources.ipynb #0e34006a
-def _format_of(path: Path) -> str:
-    "csv, parquet, json or json list; raises `DaybookError` for what is none of them."
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith(b"PAR1"):
-        return "parquet"
-    if start.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise DaybookError(f"{path.name} is an Excel file or an archive: save the table as CSV or Parquet")
-    with open_bytes(path) as file:
-        start = file.read(1000).lstrip(b"\xef\xbb\xbf \r\n\t")
-    if not start:
-        raise DaybookError(f"{path.name} is empty: a table has a line with the names of its columns, and rows")
-    if start.startswith(b"[") and start[1:].lstrip().startswith(b"{"):
-        return "json list"
-    return "json" if start.startswith(b"{") else "csv"
 
 # %% ../../nbs/05_sources.ipynb #f51b9537
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
@@ -129,25 +119,27 @@ def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
     return list(names)
 
 
-def _json(path: Path, is_list: bool, connection: duckdb.DuckDBPyConnection) -> Source:
+def _json(path: Path, name: str, is_list: bool, connection: duckdb.DuckDBPyConnection) -> Source:
     "A file of JSON objects, one after the other or in a list."
     file = f"{literal(escaped(str(path)))}, maximum_object_size = 16777216, hive_partitioning = false"
     file += ", format = 'array'" if is_list else ""
     try:
         names = _keys(f"read_json_objects({file})", connection)
     except DaybookError as error:
-        raise DaybookError(f"{path.name} cannot be read: {error}") from None
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    return Source(connection.sql(f"FROM read_json({file}, columns = {{{columns}}})"), path.name, True, names)
+        raise DaybookError(f"{name} cannot be read: {error}") from None
+    columns = ", ".join(f"{literal(key)}: 'VARCHAR'" for key in names)
+    return Source(connection.sql(f"FROM read_json({file}, columns = {{{columns}}})"), name, True, names)
 
 
 def _open_file(path: Path, folder: Any, connection: duckdb.DuckDBPyConnection) -> Source:
     "One file of any format."
-    kind = _format_of(path)
+    kind = format_of(path)
+    if kind == "parquet":
+        return _parquet(path, connection)
     if kind == "csv":
         rows, names, dialect = csv_relation(path, Path(folder.name), connection)
         return Source(rows, path.name, True, names, dialect.delimiter[0], dialect.encoding)
-    return _parquet(path, connection) if kind == "parquet" else _json(path, kind == "json list", connection)
+    return _json(as_utf8(path, Path(folder.name)), path.name, kind == "json list", connection)
 
 # %% ../../nbs/05_sources.ipynb #ff56ae74
 def _with_partitions(part: Source, values: dict[str, str | None]) -> Source:

@@ -162,6 +162,12 @@ def distribution(axis: list[Any] | Range) -> "BaseDistribution":
     return kind(axis.low, axis.high, log=axis.is_log)
 
 # %% ../../nbs/40_space.ipynb #9c97ba35
+def _rounded(axis: Range, drawn: float) -> float:
+    "A number of a range with the digits that matter, by its own size and by that of the range."
+    size = min(abs(drawn), axis.high - axis.low) or 1
+    return min(max(round(drawn, 3 - math.floor(math.log10(size))), axis.low), axis.high)
+
+
 def value_of(axis: list[Any] | Range, drawn: Any) -> Any:
     "The value of an axis for what Optuna has drawn."
     if not isinstance(axis, Range):
@@ -170,7 +176,7 @@ def value_of(axis: list[Any] | Range, drawn: Any) -> Any:
         return axis.low + (axis.high - axis.low) * drawn
     if isinstance(axis.low, date):
         return date.fromordinal(drawn)
-    return min(max(float(f"{drawn:.4g}"), axis.low), axis.high) if isinstance(drawn, float) else drawn
+    return _rounded(axis, drawn) if isinstance(drawn, float) else drawn
 
 
 def drawn_of(axis: list[Any] | Range, value: Any) -> Any:

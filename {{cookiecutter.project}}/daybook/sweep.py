@@ -96,14 +96,20 @@ def _split(tasks: Sequence[Task], folder: Folder, job: str, force: bool) -> tupl
     return reused, [task for task in tasks if task.run.inputs_sha256 not in before]
 
 # %% ../../nbs/41_sweep.ipynb #3a1498f5
-def _tasks_for(job: Job, engine: EngineName, id: str, threads: int | None) -> Callable[[Mapping[str, Any]], Task]:
+def _tasks_for(job: Job, engine: EngineName, id: str) -> Callable[[Mapping[str, Any]], Task]:
     "A function that plans the run of a point."
     contents: dict[str, str] = {}
 
     def task(point: Mapping[str, Any]) -> Task:
-        return replace(job.task(job.parameters.model_construct(**point), engine, id, contents), threads=threads)
+        return job.task(job.parameters.model_construct(**point), engine, id, contents)
 
     return task
+
+
+def _limited(tasks: Iterable[Task], threads: int) -> Iterable[Task]:
+    "The same tasks with so many threads each; a list stays one."
+    limited = (replace(task, threads=threads) for task in tasks)
+    return list(limited) if isinstance(tasks, Sequence) else limited
 
 
 def _cores() -> int:
@@ -184,25 +190,25 @@ def sweep(
         start_server(job.notebook if engine == "shell" else None, is_alone=False)
     id = new_id(datetime.now(UTC))
     folder = open_runs(runs_url)
-    cores = _cores()
-    workers = workers or cores
-    task = _tasks_for(job, engine, id, None if scheduler else max(cores // workers, 1))
+    task = _tasks_for(job, engine, id)
     if trials:
         plan = _plan_trials(Search(job, search, task, list(goals)), folder, trials, force)
     else:
         reused, missing = _split([task(point) for point in todo], folder, name, force)
         plan = _Plan(name, reused, missing, len(missing))
+    workers = max(min(workers or _cores(), plan.count), 1)
+    tasks = plan.tasks if scheduler else _limited(plan.tasks, max(_cores() // workers, 1))
     runs = list(plan.reused)
     planned = len(runs) + plan.count
     threading.Thread(target=importlib.import_module, args=("matplotlib.figure",), daemon=True).start()
     on_progress(None, len(runs), planned)
     try:
         if plan.count:
-            options = min(workers, plan.count), time_limit, scheduler, plan.is_hopeless
-            for run in run_tasks(plan.tasks, folder, *options):
+            for run in run_tasks(tasks, folder, workers, time_limit, scheduler, plan.is_hopeless):
                 plan.tell(run)
                 runs.append(run)
                 on_progress(run, len(runs), planned)
+        planned = len(runs)  # fewer, where the space has no more points for trials
     finally:
         result = _result(plan, id, axes, goals, runs)
         if runs:

@@ -9,10 +9,12 @@ __all__ = ['sweep_picture', 'learned_picture']
 import itertools
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
 from .card import format_number
 from .pictures import BLUE, GREY, RED, Picture, gallery, new_figure
@@ -20,18 +22,28 @@ from .runs import Run
 from .sweep import Sweep, front
 
 # %% ../../nbs/42_sweep_pictures.ipynb #3f579db9
-def _positions(values: Sequence[Any]) -> tuple[list[Any], dict[Any, str]]:
-    "Where values lie on an axis, and the labels of its levels by where these lie."
-    is_numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
-    if is_numeric:
-        return list(values), {value: str(value) for value in sorted(set(values))}
+def _days(values: Sequence[Any]) -> list[float] | None:
+    "Dates and times as numbers of days; None if a value is neither."
+    try:
+        return [float(date2num(datetime.fromisoformat(value))) for value in values]
+    except (TypeError, ValueError):
+        return None
+
+
+def _positions(values: Sequence[Any]) -> tuple[list[Any], dict[Any, str], str]:
+    "Where values lie on an axis, the labels of its levels by where these lie, and what kind of values they are."
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return list(values), {value: str(value) for value in sorted(set(values))}, "numbers"
+    if days := _days(values):
+        texts = [value[:16].replace("T", " ") for value in values]
+        return days, dict(sorted(zip(days, texts, strict=True))), "dates"
     names = list(dict.fromkeys(map(str, values)))
-    return [names.index(str(value)) for value in values], dict(enumerate(names))
+    return [names.index(str(value)) for value in values], dict(enumerate(names)), "categories"
 
 # %% ../../nbs/42_sweep_pictures.ipynb #abddc2ea
 def _panel(axis: str, values: Sequence[Any], metric: str, metrics: Sequence[float], is_log: bool | None) -> tuple:
     "The metric against one parameter, and an alternative text; the best run comes first. `is_log` is None for a list."
-    places, levels = _positions(values)
+    places, levels, kind = _positions(values)
     figure, panel = new_figure(width=3.5, height=2.7)
     panel.scatter(places, metrics, s=22, alpha=0.6, linewidth=0, color=BLUE)
     alt = f"{metric} of {len(values)} runs against {axis}; the best at {values[0]}"
@@ -41,6 +53,8 @@ def _panel(axis: str, values: Sequence[Any], metric: str, metrics: Sequence[floa
         panel.set_xticks(list(levels), list(levels.values()), rotation=30 if _is_crowded(levels) else 0)
         pairs = zip(levels.values(), medians, strict=True)
         alt += ". Medians: " + ", ".join(f"{format_number(float(y))} at {name}" for name, y in pairs)
+    elif kind == "dates":
+        _date_axis(panel)
     panel.scatter(places[:1], metrics[:1], s=90, facecolor="none", edgecolor=RED, linewidth=1.8)
     panel.set(title=axis, ylabel=metric)
     if is_log:
@@ -48,6 +62,13 @@ def _panel(axis: str, values: Sequence[Any], metric: str, metrics: Sequence[floa
     margin = 0.06 * (max(metrics) - min(metrics)) or 1
     panel.set_ylim(min(metrics) - margin, max(metrics) + margin)
     return figure, f"{alt}."
+
+
+def _date_axis(panel: Axes) -> None:
+    "Let an axis of days have dates for ticks."
+    locator = AutoDateLocator(maxticks=6)
+    panel.xaxis.set_major_locator(locator)
+    panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _log_axis(panel: Axes, values: Sequence[float]) -> None:
@@ -66,12 +87,22 @@ def _is_crowded(levels: dict[Any, str]) -> bool:
     letters = max(map(len, levels.values()))
     return bool(gaps) and letters * (places[-1] - places[0]) > 32 * min(gaps)
 
+# %% ../../nbs/42_sweep_pictures.ipynb #1fc7dd5e
+def _measured(runs: Sequence[Run], metrics: Sequence[str]) -> list[Run]:
+    "The runs that recorded a finite number for each of these metrics."
+    return [run for run in runs if all(math.isfinite(run.metrics.get(metric, math.nan)) for metric in metrics)]
+
+
+def _differing(sweep: Sweep, runs: Sequence[Run]) -> list[str]:
+    "The parameters of which these runs have more than one value."
+    return [axis for axis in sweep.axes if len({str(run.parameters[axis]) for run in runs}) > 1]
+
 
 def sweep_picture(sweep: Sweep, done: Sequence[Run]) -> Picture | None:
     "The metric against each parameter that differs; None without such a parameter or metric."
-    axes = [axis for axis in sweep.axes if len({str(run.parameters[axis]) for run in done}) > 1]
-    runs = [run for run in done if sweep.metric in run.metrics]
-    if not axes or not runs:
+    runs = _measured(done, [sweep.metric])
+    axes = _differing(sweep, runs)
+    if not axes:
         return None
     metrics = [run.metrics[sweep.metric] for run in runs]
     values = {axis: [run.parameters[axis] for run in runs] for axis in axes}
@@ -107,14 +138,14 @@ def _importance(sweep: Sweep) -> tuple:
 # %% ../../nbs/42_sweep_pictures.ipynb #9657a7f2
 def _heights(values: Sequence[Any], is_log: bool | None = None) -> tuple[list[float], dict[float, str]]:
     "Where values lie on an upright axis from 0 to 1, and the labels of its ends, or of its categories."
-    places, names = _positions(values)
-    is_category = not set(values) <= set(names)
+    places, names, kind = _positions(values)
     scaled = [math.log(place) for place in places] if is_log else places
     low, size = min(scaled), (max(scaled) - min(scaled)) or 1
     heights = [(place - low) / size for place in scaled]
-    if is_category:
+    if kind == "categories":
         return heights, {(place - low) / size: name[:12] for place, name in names.items()}
-    return heights, {0.0: format_number(min(places)), 1.0: format_number(max(places))}
+    ends = [names[end] if kind == "dates" else format_number(end) for end in (min(places), max(places))]
+    return heights, {0.0: ends[0], 1.0: ends[1]}
 
 
 def _parallel(sweep: Sweep, runs: Sequence[Run], axes: Sequence[str]) -> tuple:
@@ -147,9 +178,9 @@ def _parallel(sweep: Sweep, runs: Sequence[Run], axes: Sequence[str]) -> tuple:
 # %% ../../nbs/42_sweep_pictures.ipynb #85bb24ce
 def _front(sweep: Sweep, runs: Sequence[Run]) -> tuple:
     "The runs by their first two metrics, and the front."
-    (first, second), on = list(sweep.goals)[:2], front(runs, sweep.goals)
-    rows = [(run.metrics[first], run.metrics[second]) for run in runs if second in run.metrics]
-    line = sorted((run.metrics[first], run.metrics[second]) for run in on)
+    first, second = list(sweep.goals)[:2]
+    rows = [(run.metrics[first], run.metrics[second]) for run in runs]
+    line = sorted((run.metrics[first], run.metrics[second]) for run in front(runs, sweep.goals))
     figure, panel = new_figure(width=3.5, height=2.7)
     panel.scatter(*zip(*rows, strict=True), s=22, alpha=0.6, linewidth=0, color=BLUE)
     panel.plot(*zip(*line, strict=True), color=RED, marker="o", markersize=4, linewidth=1.2)
@@ -159,10 +190,10 @@ def _front(sweep: Sweep, runs: Sequence[Run]) -> tuple:
 
 def learned_picture(sweep: Sweep, done: Sequence[Run]) -> Picture | None:
     "What a sweep with trials has learned; None without two runs that recorded the metric."
-    runs = [run for run in done if sweep.metric in run.metrics]
+    runs, both = _measured(done, [sweep.metric]), _measured(done, list(sweep.goals)[:2])
     if not sweep.is_chosen or len(runs) < 2:
         return None
-    axes = [axis for axis in sweep.axes if len({str(run.parameters[axis]) for run in runs}) > 1]
-    pictures = [_front(sweep, runs)] if len(sweep.goals) > 1 and front(runs, sweep.goals) else []
+    axes = _differing(sweep, runs)
+    pictures = [_front(sweep, both)] if len(sweep.goals) > 1 and front(both, sweep.goals) else []
     pictures += [_history(sweep, runs)] + ([_importance(sweep)] if sweep.importance else [])
     return gallery(pictures + ([_parallel(sweep, runs, axes)] if len(axes) > 1 else []))

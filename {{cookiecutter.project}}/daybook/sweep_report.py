@@ -6,8 +6,10 @@
 __all__ = ['telling_metrics', 'order_of', 'sweep_report']
 
 # %% ../../nbs/42_sweep_report.ipynb #45000ea7
+import math
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
 
 from .card import format_number
 from .page import head, page
@@ -28,11 +30,11 @@ def _row(run: Run, axes: Sequence[str], metrics: Sequence[str]) -> str:
     "A run as a row of the table."
     text = "".join(f"<td>{escape(str(run.parameters[axis]))}</td>" for axis in axes)
     if run.status == "done":
-        cells = [format_number(run.metrics[name]) if name in run.metrics else "" for name in metrics]
+        cells = [format_number(run.metrics[name]) if name in run.metrics else "" for name in metrics] or [run.status]
         text += "".join(f"<td>{cell}</td>" for cell in cells)
     else:
-        text += f"<td class=error colspan={len(metrics)}>{escape(run.ending)}</td>"
-    link = f"<a href='../../{run.path}/report.html'>{run.id[-8:]}</a>"
+        text += f"<td class=error colspan={len(metrics) or 1}>{escape(run.ending)}</td>"
+    link = f"<a href='../../{escape(quote(run.path))}/report.html'>{escape(run.id[-8:])}</a>"
     return f"<tr><td>{link}</td>{text}<td>{run.seconds or 0:.1f}</td><td>{escape(run.model or '')}</td></tr>"
 
 # %% ../../nbs/42_sweep_report.ipynb #df28c29d
@@ -42,6 +44,11 @@ _style = """<style>
 .runs tr:nth-child(2) { background: var(--shade) }
 .runs .error { text-align: left; white-space: normal; min-width: 20rem }
 </style>"""
+
+
+def _is_nan(sweep: Sweep, best: Run) -> bool:
+    "Whether the best run has no number for the metric, and so none has."
+    return math.isnan(best.metrics.get(sweep.metric, 0))
 
 
 def _answer(sweep: Sweep, done: Sequence[Run]) -> str:
@@ -57,6 +64,8 @@ def _answer(sweep: Sweep, done: Sequence[Run]) -> str:
     args = ", ".join(f"{axis}={best.parameters[axis]}" for axis in sweep.axes)
     if sweep.metric not in best.metrics:
         return f"{len(done)} runs are done."
+    if _is_nan(sweep, best):
+        return f"{len(done)} runs are done, and none has a number for {sweep.metric}."
     return f"The best of {len(done)} runs has {sweep.metric} {format_number(best.metrics[sweep.metric])}, with {args}."
 
 
@@ -65,7 +74,7 @@ def _badge(sweep: Sweep, done: Sequence[Run], planned: int) -> str:
     if not done:
         return "FAILED"
     is_whole = len(sweep.runs) >= planned and not any(run.status == "failed" for run in sweep.runs)
-    return "OK" if is_whole else "WARNING"
+    return "OK" if is_whole and not _is_nan(sweep, done[0]) else "WARNING"
 
 
 def _header(sweep: Sweep, done: Sequence[Run], planned: int) -> str:
@@ -97,7 +106,9 @@ def sweep_report(
     done = [run for run in sweep.runs if run.status == "done"]
     metrics = telling_metrics(sweep, done)
     title = ", ".join(filter(None, [f"{sweep.job}: {len(sweep.runs)} runs", order_of(sweep)]))
-    heads = "".join(f"<th>{escape(name)}</th>" for name in ["run", *sweep.axes, *metrics, "seconds", "model"])
+    heads = "".join(
+        f"<th>{escape(name)}</th>" for name in ["run", *sweep.axes, *(metrics or ["status"]), "seconds", "model"]
+    )
     rows = "".join(_row(run, sweep.axes, metrics) for run in sweep.runs)
     pictures = filter(None, (learned_picture(sweep, done), sweep_picture(sweep, done)))
     pictures = "<br>".join(picture.html for picture in pictures)

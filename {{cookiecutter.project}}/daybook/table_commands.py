@@ -16,7 +16,11 @@ import click
 from .project import DaybookError, package_folder, project_root
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from daybook.contract import Contract
+    from daybook.reading import Converted
+    from daybook.sources import Source
 
 # %% ../../nbs/44_table_commands.ipynb #2eb271ee
 def formats_of(texts: Sequence[str]) -> dict[str, str]:
@@ -96,10 +100,35 @@ def contract_of() -> "Contract":
         sys.path.remove(str(root))
 
 # %% ../../nbs/44_table_commands.ipynb #79f36e15
-def validated(contract: "Contract", source: str, database: str | None = None) -> tuple[int, bool, list[str]]:
-    "How many rows a table has, whether it has the target, and what breaks the contract."
+def _with_target(contract: "Contract", converted: "Converted") -> "np.ndarray":  # of bool
+    "Which rows have a target, be it one that cannot be read, or need none."
+    label = contract.label
+    has = converted.columns[label.name].is_valid().to_numpy() | (label.is_optional or not label.is_required)
+    has[converted.rows().get(label.name, [])] = True
+    return has
+
+
+def _faults_of(contract: "Contract", table: "Source", labelled: bool) -> tuple[int, int, list[str]]:
+    "How many rows were validated, how many were not as they have no target, and what breaks the contract."
+    from daybook.reading import Converter, _error, checked
+
+    columns, faults, converted = checked(contract, table, labelled)
+    n, gaps = len(next(iter(columns.values()))), 0
+    if labelled and not (has := _with_target(contract, converted)).all():
+        gaps = n - has.sum()
+        if gaps == n:
+            return 0, gaps, []
+        target = Converter(contract, table, {contract.target: contract.label}).clean(contract.target)
+        _, faults, _ = checked(contract, table.filter(f"{target} IS NOT NULL"), True)
+        faults = {where: has.nonzero()[0][rows] for where, rows in faults.items()}
+    return n - gaps, gaps, [str(_error(contract, {where: rows}, converted)) for where, rows in faults.items()]
+
+
+def validated(
+    contract: "Contract", source: str, database: str | None = None
+) -> tuple[int, int | None, list[str]]:  # rows that were validated; others without a target, None if no row has one
+    "How many rows a table has, and what breaks the contract."
     from daybook.frames import find_column
-    from daybook.reading import _error, checked
     from daybook.sources import open_source
     from daybook.validation import ContractError
 
@@ -108,11 +137,14 @@ def validated(contract: "Contract", source: str, database: str | None = None) ->
     with suppress(DaybookError):  # two columns of this name are a fault, which comes below
         has_target = find_column(table.names, contract.label.alias, contract.target) is not None
     try:
-        columns, faults, converted = checked(contract, table, has_target)
+        n, gaps, lines = _faults_of(contract, table, has_target)
+        if has_target and not n:
+            has_target = False
+            n, _, lines = _faults_of(contract, table, False)
     except ContractError as error:
-        return 0, has_target, [str(error).removeprefix(f"{table.name}: ").removeprefix(f"{table.name} ")]
-    lines = [str(_error(contract, {where: rows}, converted)) for where, rows in faults.items()]
-    return len(next(iter(columns.values()))), has_target, lines
+        n, gaps = 0, 0
+        lines = [str(error).removeprefix(f"{table.name}: ").removeprefix(f"{table.name} ")]
+    return n, gaps if has_target else None, lines
 
 # %% ../../nbs/44_table_commands.ipynb #267b8f12
 @click.command(no_args_is_help=True)
@@ -123,13 +155,14 @@ def check(source: str, database: str | None) -> int:
     from daybook.adoption import located
 
     contract = contract_of()
-    rows, has_target, faults = validated(contract, located(source), database)
+    rows, gaps, faults = validated(contract, located(source), database)
+    others = f"; {gaps:,} rows have no {contract.label.alias} and are left out" if gaps else ""
     if faults:
-        print(f"{source} breaks the contract of {contract.name}:", file=sys.stderr)
+        print(f"{source} breaks the contract of {contract.name}{others}:", file=sys.stderr)
         print("\n".join(f"  {fault}" for fault in faults), file=sys.stderr)
         return 3
-    if has_target:
-        print(f"{source}: {rows:,} rows, all as the contract of {contract.name} says")
-    else:
+    if gaps is None:
         print(f"{source}: {rows:,} rows, valid; without the target {contract.label.alias}, as rows to predict")
+    else:
+        print(f"{source}: {rows:,} rows, all as the contract of {contract.name} says{others}")
     return 0
