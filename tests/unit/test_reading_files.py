@@ -131,8 +131,7 @@ def test_decimal_is_a_comma_only_where_nothing_else_can_be_meant(tmp_path: Path,
 def test_path_that_exists_is_one_file_and_no_pattern(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / "a 1.csv").write_text("b\n2\n")
-    found = rows("a\n1\n", tmp_path, name)
-    assert (len(found), found[0][0], found[1][0]) == (2, "a", "1")
+    assert rows("a\n1\n", tmp_path, name) == [("a",), ("1",)]
 
 
 @pytest.mark.parametrize("source", [".", "*", "**", "dt=*/*.csv", "dt=2024-01-0?"])

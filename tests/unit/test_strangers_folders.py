@@ -22,7 +22,7 @@ from daybook.parts import find_files
 from daybook.profile import Profile
 from daybook.project import DaybookError
 from daybook.proposal import propose
-from daybook.reading import batches, read
+from daybook.reading import read
 from daybook.roles import roles
 from daybook.score_output import parts
 from daybook.sources import open_source
@@ -83,26 +83,6 @@ def test_outputs_of_parts_are_named_after_them(tmp_path: Path) -> None:
     files(tmp_path, "in/JAN.TXT", "in/b.csv.gz", "in/x/c.dat")
     outputs = [[output for _, output in parts(f"{tmp_path}/in{each}", "out")] for each in ("", "/*/*.dat")]
     assert outputs == [["out/JAN.parquet", "out/b.parquet"], ["out/x/c.dat.parquet"]]
-
-
-def test_parts_of_a_hive_table_are_read_alone(tmp_path: Path) -> None:
-    for shop in ("a", "b c"):
-        folder = tmp_path / "hive" / f"shop={shop}"
-        folder.mkdir(parents=True)
-        pd.DataFrame({"promo": [0, 1]}).to_parquet(folder / "part-0.parquet")
-    found = []
-    for table, output in parts(str(tmp_path / "hive"), str(tmp_path / "out")):
-        [(rows, rejected)] = batches(CONTRACT, table)
-        found += [(output.removeprefix(f"{tmp_path}/"), *rows["shop"], len(rejected))]
-    expected = [(f"out/shop={shop}/part-0.parquet", shop, shop, 0) for shop in ("a", "b c")]
-    assert found == expected
-
-
-def test_folders_that_only_look_like_partitions_add_no_column(tmp_path: Path) -> None:
-    [plain] = files(tmp_path, "run=5/data/table.csv")
-    assert open_source(plain).names == ["day", "shop", "sales"]
-    [own] = files(tmp_path, "run=5/shop=x/table.csv")
-    assert open_source(own).names == ["day", "shop", "sales", "run"]
 
 
 def test_load_of_a_table_without_the_target_is_one_sentence(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@
 __all__ = ['SUFFIXES', 'find_files', 'localize', 'partitions']
 
 # %% ../../nbs/05_parts.ipynb #8e91f0a7
-import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,14 +37,6 @@ def _top(pattern: str) -> str:
     return pattern[:first].rpartition("/")[0]
 
 
-def _above(path: str) -> str:
-    "The folder above a file and its partitions."
-    folder = path.rpartition("/")[0]
-    while re.fullmatch("[^?=]+=[^?]*", folder.rpartition("/")[2]):  # a ? begins what a URL asks for
-        folder = folder.rpartition("/")[0]
-    return folder
-
-
 def _matches(fs: "AbstractFileSystem", pattern: str) -> list[str]:
     "The files that a pattern matches, and the parts in folders that it matches."
     top, found, says_ending = _top(pattern), [], not pattern.endswith("*")
@@ -60,7 +51,7 @@ def _matches(fs: "AbstractFileSystem", pattern: str) -> list[str]:
 def _search(fs: "AbstractFileSystem", path: str) -> tuple[list[str], str]:
     "The paths of a table's files on a file system, and the folder that they have in common."
     if fs.isfile(path):
-        return [path], _above(path)
+        return [path], path.rpartition("/")[0]
     if fs.isdir(path):
         return [each for each in fs.find(path) if _is_part(each, path)], path
     return (_matches(fs, path), _top(path)) if set("*?[") & set(path) else ([], "")
