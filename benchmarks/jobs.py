@@ -267,7 +267,7 @@ def main() -> None:
     bench = Bench()
     notebook(bench.project, "small", SMALL)
     notebook(bench.project, "tiny", TINY)
-    jobs = one_job(bench, "train", "max_iter", "300"), one_job(bench, "small", "rows", "2000000")
+    jobs = one_job(bench, "train", "max_iter", "300"), one_job(bench, "small", "rows", "1000000")
     jobs += (one_job(bench, "small", "seed", "7"),)
     for job in jobs:
         measure(job, 1)  # the first run of anything compiles and caches
@@ -290,7 +290,7 @@ PNG files; only Daybook makes a report as well.
 
 {table(trains, "the same code as a script")}
 
-A notebook of five cells that fits a ridge regression to 2,000,000 rows, {args.rounds} rounds:
+A notebook of five cells that fits a ridge regression to 1,000,000 rows, {args.rounds} rounds:
 
 {table(larges, "the same code as a script")}
 
