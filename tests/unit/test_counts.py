@@ -85,3 +85,9 @@ def test_new_is_what_no_other_block_has() -> None:
     expected = [0, 0, 0, 0.25, 0.25, 0, 0, 0, 0]
     assert new_numbers(columns["x"].column, spans, columns["x"].grid.middles).tolist() == expected
     assert new_categories(columns["place"], spans).tolist() == expected
+
+
+def test_text_of_an_older_contract_is_a_missing_number() -> None:
+    column = Numbers(grid(np.array([1.0, 2.0, 3.0]), 1.0, 3.0))
+    count(duckdb.sql("SELECT unnest(['1.5', 'L', '2.5']) AS x, 0 AS day"), {"x": column}, "day")
+    assert (column.column.rows, column.column.missing) == (3, 1)

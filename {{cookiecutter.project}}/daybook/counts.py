@@ -28,7 +28,7 @@ Kind = Literal["number", "category"]
 
 # %% ../../nbs/20_counts.ipynb #1ab4e9f5
 BATCH = 100_000  # rows
-_SQL = {"number": "CAST({0} AS DOUBLE)", "category": "CAST({0} AS VARCHAR)"}
+_SQL = {"number": "TRY_CAST({0} AS DOUBLE)", "category": "CAST({0} AS VARCHAR)"}
 
 
 def batches(rows: Rows, kinds: Mapping[str, Kind], block: str) -> Iterator[tuple[np.ndarray, Mapping[str, pa.Array]]]:
