@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Int64', 'TIME', 'ARROW_TYPES', 'LOG_TABLES', 'Columns', 'Misfit', 'Column', 'typed_array', 'fits', 'column_like',
-           'column_of_schema', 'column_name', 'schema_columns', 'contract_columns', 'field_array']
+           'column_of_schema', 'column_name', 'schema_columns', 'contract_columns', 'shared_columns', 'field_array']
 
 # %% ../../nbs/14_columns.ipynb #f3e0fea3
 import functools
@@ -190,6 +190,21 @@ def contract_columns(contract: Contract) -> Columns:
         field.alias: (field.column, Column(str) if field.log == "hash" else Column(field.type, field.default))
         for field in fields
     }
+
+# %% ../../nbs/14_columns.ipynb #6767aebf
+def _is_same(field: RowField, rules: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:
+    "Whether a property in JSON Schema has the values of a field."
+    kind = column_of_schema(rules, definitions).kind
+    is_same_type = kind is None or kind is field.type or {kind, field.type} <= {int, float}
+    return is_same_type and rules.get("iolog", "keep") == field.log
+
+
+def shared_columns(contract: Contract, schema: Mapping[str, Any]) -> set[str]:
+    "The columns of a contract's fields that rows of a JSON Schema have, too."
+    rules = {alias.casefold(): each for alias, each in schema.get("properties", {}).items()}
+    fields = [field for field in contract.fields.values() if field.alias.casefold() in rules]
+    definitions = schema.get("$defs", {})
+    return {field.column for field in fields if _is_same(field, rules[field.alias.casefold()], definitions)}
 
 # %% ../../nbs/14_columns.ipynb #8aad806d
 _python_types = {float: {float, int}, int: {int}, bool: {bool}, str: {str}, date: {date}, datetime: {datetime}}

@@ -19,13 +19,14 @@ import pandas as pd
 import pyarrow as pa
 from fastcore.basics import patch
 from pydantic import Field
+from pydantic_core import to_json
 from pydantic_settings import SettingsConfigDict
 
-from .columns import ARROW_TYPES, LOG_TABLES
+from .columns import ARROW_TYPES, LOG_TABLES, shared_columns
 from .compaction import Compaction, put_table
 from .compaction import compact as compact_segments
 from .contract import Contract
-from .entries import read_entries
+from .entries import logged_schema, read_entries, schema_path
 from .files import Folder
 from .labels import FIRST_RECEIVED, Labels, latest, read_labels
 from .log_reading import Bound, read_table
@@ -137,6 +138,22 @@ def labelled(
     joined = left_join(logged, latest(rows, key), key)
     return joined if with_first else joined.project(f"* EXCLUDE {identifier(FIRST_RECEIVED)}")
 
+# %% ../../nbs/16_log.ipynb #645ed305
+@patch
+def _schema(self: Log, model: str) -> dict[str, Any] | None:
+    "The JSON Schema of a model's rows, if the log has it."
+    return logged_schema((Folder.at(self.folder), self.store), model)
+
+
+@patch
+def columns_of(
+    self: Log,
+    model: str,  # name:version
+) -> set[str]:
+    "The columns of this contract that a model's rows have; all of them if the log does not say."
+    schema = self._schema(model)
+    return set(self.contract.columns.values()) if schema is None else shared_columns(self.contract, schema)
+
 # %% ../../nbs/16_log.ipynb #4e0bda5e
 @dataclass(frozen=True)
 class Window:
@@ -223,4 +240,6 @@ def backfill(
     table |= _row_columns(self.contract, frame) | prediction_columns(self.contract, predictions)
     path = f"predictions/model={name}/dt={time:%Y-%m-%d}/{request}-{version}.parquet"
     put_table(self.store, path, pa.table(table))
+    if self._schema(model) is None:
+        self.store.put(schema_path(model), to_json(self.contract.schema, indent=2))
     return path
