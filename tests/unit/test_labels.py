@@ -205,3 +205,18 @@ def test_label_that_is_still_missing_says_nothing(tmp_path: Path) -> None:
     found = latest(read_labels(path, contract, TYPES), ["day", "hour"])
     days = f"actual, day(received), day({identifier(FIRST_RECEIVED)})"
     assert found.project(days).fetchall() == [(6, 2, 2)]
+
+
+def test_a_correction_counts_though_the_first_actual_has_no_arrival(log: Log, tmp_path: Path) -> None:
+    labels = pd.concat([table(), table(rentals=[7])]).assign(received=[None, "2024-01-03"])
+    labels.to_csv(path := tmp_path / "labels.csv", index=False)
+    assert actuals(log, labels) == actuals(log, path) == actuals(log, path, "2100-01-01") == [None, 7, None]
+    assert actuals(log, path, "2024-01-02") == [None, None, None]
+
+
+def test_a_repeated_actual_is_known_since_it_came_first() -> None:
+    labels = pd.concat([table(), table(), table(rentals=[7])]).assign(
+        received=["2024-01-03", "2024-01-09", "2024-01-02"]
+    )
+    rows = latest(read_labels(labels, contract, TYPES), ["day", "hour"]).fetchall()
+    assert [(actual, f"{received:%d}", f"{first:%d}") for *_, actual, received, first in rows] == [(6, "03", "02")]

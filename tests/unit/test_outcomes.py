@@ -2,6 +2,8 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -224,3 +226,15 @@ def test_rows_of_another_contract_are_counted_and_left_out(world: World, log: Lo
     facts = found.facts
     assert (facts["of_another_contract"], facts["predictions"], facts["with_actual"]) == (90 * 24, 24, 24)
     assert outcomes(log, own, labels=str(world.labels)).facts["of_another_contract"] == 0
+
+
+def test_labels_that_do_not_say_when_they_arrived_have_arrived_by_now(
+    world: World, log: Log, own: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = pd.read_parquet(world.labels)
+    times = labels["received"].astype(str).where(labels.index % 2 > 0)
+    labels = labels.assign(day=labels["day"].dt.strftime("%Y-%m-%d"), received=times)
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        labels.to_sql("labels", connection, index=False)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
+    assert outcomes(log, own, None, "SELECT * FROM labels").facts["with_actual"] == 90 * 24

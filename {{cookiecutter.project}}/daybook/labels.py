@@ -193,16 +193,19 @@ def read_labels(
         return rows if as_of is None else _arrived(rows, labels, as_of)
     _require_order(rows, key)
     if as_of is not None and (written := file_time(labels)):  # of the rows that do not say when they arrived
-        rows = rows.project(f"* REPLACE (coalesce(received, {timestamp(written)}) AS received)")
+        first = f"min(received) OVER (PARTITION BY {', '.join(map(identifier, key))}) - INTERVAL 1 MICROSECOND"
+        rows = rows.project(f"* REPLACE (coalesce(received, least({timestamp(written)}, {first})) AS received)")
     return between(rows, "received", None, as_of)
 
 # %% ../../nbs/15_labels.ipynb #2c7d7fcf
 FIRST_RECEIVED = " first received"  # a column; no field of a contract begins with a blank
+_LAST = '" last"'
 
 
 def latest(rows: Relation, key: Sequence[str]) -> Relation:
-    "Of each key, the actual that arrived last, when it did, and when the first one did."
+    "Of each key, the actual that arrived last, since when it has been known, and when the first one arrived."
     columns = ", ".join(map(identifier, key))
-    last = "arg_max(actual, coalesce(received, now())) AS actual, max(received) AS received"
-    last += f", min(received) AS {identifier(FIRST_RECEIVED)}"
-    return rows.aggregate(f"{columns}, {last}", columns)
+    times = f"max(coalesce(received, '-infinity'::TIMESTAMPTZ)) AS {_LAST}, min(received) AS received"
+    values = rows.aggregate(f"{columns}, actual, {times}", f"{columns}, actual")
+    last = f"arg_max(actual, {_LAST}) AS actual, arg_max(received, {_LAST}) AS received"
+    return values.aggregate(f"{columns}, {last}, min(received) AS {identifier(FIRST_RECEIVED)}", columns)

@@ -126,7 +126,7 @@ def _facts_of_actuals(log: Log, joined: Rows, as_of: datetime | None) -> dict[st
     unknown = ids.except_(joined.project("prediction_id"))
     repeated = ids.intersect(joined.filter("actual IS NULL").project("prediction_id"))
     facts = {"for_no_prediction": len(unknown), "for_several_predictions": len(repeated)}
-    return facts | {"corrections": len(actuals) - len(ids)}
+    return facts | {"corrections": len(actuals.project("prediction_id, actual").distinct()) - len(ids)}
 
 # %% ../../nbs/24_outcomes.ipynb #d291de89
 def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None) -> DaybookError:
@@ -145,11 +145,11 @@ def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None
 
 # %% ../../nbs/24_outcomes.ipynb #a842f5cc
 def _predictions(
-    log: Log, as_of: datetime | None, labels: str | None
+    log: Log, as_of: datetime | None, labels: str | None, arrived: datetime | None
 ) -> tuple[Rows, dict[str, int], Plausible]:  # rows, how many are left out, and the days that the others are about
     "The logged predictions that were there, with their actuals."
     name, later = log.contract.name, 0
-    joined = log.labelled(end=as_of, model=name, as_of=as_of, labels=labels, with_first=True)
+    joined = log.labelled(end=as_of, model=name, as_of=arrived, labels=labels, with_first=True)
     days = plausible_days(log.predictions(end=as_of, model=name), log.contract)
     if as_of:
         later = log.predictions(as_of, model=name).aggregate("count(*)").fetchall()[0][0]
@@ -168,7 +168,8 @@ def outcomes(
     logged_predictions(log)  # raises if nothing is logged
     try:
         moment, notes = _moment(as_of, labels, datetime.now(UTC))
-        joined, left_out, days = _predictions(log, moment, labels)
+        arrived = moment if labels is None or as_of else None
+        joined, left_out, days = _predictions(log, moment, labels, arrived)
         whole = " AND ".join(_is_whole(contract, joined.columns) for contract in contracts.values()) or "true"
         everything = _as_y_true(joined, log.contract, labels)
         facts = _facts(everything, whole, log.contract) | left_out
