@@ -67,7 +67,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 DATA = """
 from daybook import example
 from daybook.contract import Contract
-from pydantic import Field
+from pydantic import Field, field_validator
 
 
 class Row(example.Row):

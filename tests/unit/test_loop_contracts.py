@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from daybook import example, models
+from daybook import champion, example, models
 from daybook.drift_report import look
+from daybook.judging import judge
 from daybook.log import Log
+from daybook.metrics import Metrics
+from daybook.project import DaybookError
 from daybook.world import World
 
 pytest_plugins = "worlds"
 
 DAYS = 230  # of the sample
+METRICS = Metrics(example.loss, example.evaluate)
 
 
 HASHED = "promo: str = Field(json_schema_extra={'iolog': 'hash'})"
@@ -53,3 +57,35 @@ def test_rows_whose_model_was_not_asked_lack_nothing(
     for window in ({"end": world.end + timedelta(14)}, {"days": 7, "against": "before"}):
         assert "promo" not in {change.name for change in look(log, tag, **window).changes}
     assert log.columns_of(old) == set(contract.columns.values()) - {"promo"}
+
+
+COLDER = """
+    @field_validator("temp")
+    @classmethod
+    def colder(cls, value: float | None) -> float | None:
+        return None if value is None else value - 5
+"""
+
+
+def test_a_candidate_whose_validators_a_replay_cannot_apply_is_named(world: World, save_variant) -> None:
+    _, tag = save_variant(COLDER)
+    log = Log(example.contract)
+    notes = judge(log, METRICS, [tag], labels=str(world.labels)).decision.notes
+    assert any(note.startswith(f"{tag}: its contract has validators.") for note in notes), notes
+    notes = judge(log, METRICS, world.candidates, labels=str(world.labels)).decision.notes
+    assert not any("validators" in note for note in notes)
+
+
+def test_an_edited_contract_is_named_where_a_champion_does_not_repeat_itself(world: World, save_variant) -> None:
+    contract, tag = save_variant("temp: float | None = Field(None, ge=-100)")
+    champion.promote(tag, "to be edited", {})
+    log_days(Log(contract), tag, world.end - timedelta(40), 30)
+    for path in Log(contract).folder.glob("predictions/*/*/*.parquet"):
+        rows = pd.read_parquet(path, partitioning=None)
+        rows.assign(temp=rows["temp"] + 50).to_parquet(path)
+    for edited, why in (
+        (models.contract_of(tag), "the model or the log has changed"),
+        (contract, "00_data was edited"),
+    ):
+        with pytest.raises(DaybookError, match=f"{tag} does not repeat itself: .* {why}"):
+            judge(Log(edited), METRICS, labels=str(world.labels))

@@ -181,6 +181,7 @@ def check_reproducible(
     scores: Scores,
     rows: Rows,  # that were scored
     champion: Model,
+    is_edited: bool = False,  # whether the project's contract was, since the champion was made
 ) -> int:  # predictions of its own that were compared
     "Raise `DaybookError` that says what differs, if the champion does not predict what it did."
     own = scores.columns[_OWN]
@@ -189,6 +190,8 @@ def check_reproducible(
         require_same(_Ids(rows, scores.columns[_ID][own]), then, now, champion.tolerance)
     except DaybookError as error:
         why = changes(champion.metadata.get("libraries", {}))
+        if not why and is_edited:
+            why = "00_data was edited since it was made, so rows that were not compacted before are read by other rules"
         why = why or "its libraries are the same, so the model or the log has changed"
         raise DaybookError(f"{champion.tag} does not repeat itself: {error}; {why}") from None
     return int(own.sum())
