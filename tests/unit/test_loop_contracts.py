@@ -5,8 +5,10 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import Field
 
 from daybook import champion, example, models
+from daybook.contract import Contract
 from daybook.drift_report import look
 from daybook.judging import judge
 from daybook.log import Log
@@ -89,3 +91,24 @@ def test_an_edited_contract_is_named_where_a_champion_does_not_repeat_itself(wor
     ):
         with pytest.raises(DaybookError, match=f"{tag} does not repeat itself: .* {why}"):
             judge(Log(edited), METRICS, labels=str(world.labels))
+
+
+def test_a_field_of_another_type_is_not_compared_with_what_the_champion_learned(world: World, save_variant) -> None:
+    _, old = save_variant("promo: str", promo=np.resize(["L", "S"], 200 * 24))
+    contract, _ = save_variant("promo: float", promo=1.0)
+    log_days(log := Log(contract), world.champion, world.end, 14, promo=2.0)
+    assert "promo" not in {change.name for change in look(log, old).changes}
+
+
+def test_drift_says_that_a_model_has_other_days(world: World, save_variant) -> None:
+    class Row(example.Row):
+        date_: date = Field(alias="date")
+
+    class LabelledRow(Row):
+        rentals: int
+
+    contract = Contract(LabelledRow, target="rentals", key=("date_", "hour"), time="date_", name="demand")
+    rows = example.sample(1).assign(date=pd.Timestamp(world.end))
+    Log(contract).backfill(contract.validate(rows), 24 * [1.0], "demand:later", world.end)
+    with pytest.raises(DaybookError, match=f"{world.champion} was made with a contract that has no date, which says"):
+        look(Log(contract), world.champion)

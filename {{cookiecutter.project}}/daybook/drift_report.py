@@ -15,7 +15,10 @@ import pandas as pd
 from fastcore.basics import patch
 from pandas.io.formats.style import Styler
 
+from . import models
 from .change import Change, Kind, comparable, percent, words
+from .columns import shared_columns
+from .contract import Contract
 from .drift import by_size, compare
 from .drift_pictures import pictures_of
 from .log import Log
@@ -69,6 +72,17 @@ def _check_columns(log: Log, names: Sequence[str], present: Sequence[str]) -> No
         )
 
 
+def _compared(contract: Contract, tag: str, reference: Rows) -> dict[str, Kind]:
+    "The columns to look at: those of today's contract that the model learned from; raises `DaybookError` without days."
+    own, day = shared_columns(contract, models.contract_of(tag).schema), contract.columns.get(contract.time)
+    if day and day not in own:
+        raise DaybookError(
+            f"{tag} was made with a contract that has no {day}, which says what day a row is about: promote a model of"
+            " today's contract, or go back to the code that made it"
+        )
+    return {name: kind for name, kind in comparable(contract).items() if name in own & {*reference.columns}}
+
+
 def _by_versions(log: Log, sides: Sequence[Rows], kinds: Mapping[str, Kind]) -> dict[str, dict[str, Kind]]:
     "The columns to look at, by SQL of the rows whose model asks for them."
     versions = {version for rows in sides for (version,) in rows.aggregate("version", "version").fetchall()}
@@ -93,7 +107,7 @@ def look(
     "Compare what was logged about certain days with a reference; raises `DaybookError` if nothing was."
     window, contract, is_before = log.window(start, end, days), log.contract, against == "before"
     basis = basis_of(log, tag, window, against)
-    kinds = {name: kind for name, kind in comparable(contract).items() if name in basis.rows.columns}
+    kinds = _compared(contract, tag, basis.rows)
     _check_columns(log, list(kinds), window.rows.columns)
     before, rows, every_row = in_blocks(basis, window, contract, is_before)
     options = {"block": BLOCK, "is_before": is_before, "is_dealt": not contract.time}
