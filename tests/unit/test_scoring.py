@@ -100,6 +100,23 @@ def test_score_of_parts_gives_each_a_file(tag: str, week: pd.DataFrame) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.2024.parquet", "b.parquet"]
 
 
+def test_score_of_parts_takes_columns_from_their_folders(tag: str, week: pd.DataFrame) -> None:
+    for hour, rows in week.groupby("hour"):
+        Path(f"weeks/hour={hour:02}").mkdir(parents=True)
+        rows.drop(columns="hour").to_parquet(f"weeks/hour={hour:02}/part-0.parquet")
+        rows.drop(columns="hour").head(0).to_parquet(f"weeks/hour={hour:02}/part-1.parquet")
+    done = scoring.score(Log(example.contract), tag, "weeks", "out")
+    assert done == scoring.Score(parts=48, rows=168, logged=168)
+    found = pd.read_parquet("out").astype({"hour": int}).sort_values(["day", "hour"])
+    assert found["prediction"].tolist() == models.load(tag).predict(week).tolist()
+    assert scoring.score(Log(example.contract), tag, "weeks/hour=07", "one") == scoring.Score(parts=2, rows=7)
+    assert pd.read_parquet("one")["hour"].astype(int).tolist() == [7] * 7
+    with pytest.raises(DaybookError, match="no column hour"):
+        scoring.score(Log(example.contract), tag, "weeks/hour=07/part-0.parquet", "out.parquet")
+    with pytest.raises(DaybookError, match="weeks/.*1.parquet has no rows"):
+        scoring.score(Log(example.contract), tag, "weeks/*/part-1.parquet", "none")
+
+
 def test_score_refuses_what_cannot_be_scored(tag: str, week: pd.DataFrame) -> None:
     week.drop(columns="hour").to_parquet("short.parquet")
     log = Log(example.contract)

@@ -97,6 +97,8 @@ def test_load_of_a_table_without_the_target_is_one_sentence(tmp_path: Path) -> N
     assert len(module["load"]()) == 150
     with pytest.raises(DaybookError, match=r"plan.csv: no column sales amount; there are: shop, promo$"):
         module["load"](str(tmp_path / "plan.csv"))
+    frame.rename(columns={"sales amount": "amount"}).to_csv(tmp_path / "named.csv", index=False)
+    assert len(module["load"](str(tmp_path / "named.csv"))) == 150, "the name in Python counts, too"
 
 
 def test_check_counts_rows_without_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

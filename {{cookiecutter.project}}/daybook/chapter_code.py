@@ -11,7 +11,6 @@ from typing import Any
 from .proposal import Proposal
 from .proposed_field import quoted
 from .simulation import marginals
-from .sql import literal
 
 # %% ../../nbs/53_chapter_code.ipynb #cf8e51f5
 def imports_cell(proposal: Proposal, is_query: bool, simulate: bool) -> str:
@@ -101,26 +100,17 @@ def load(
     source: str | None = None,  # None: SOURCE; sample; or the path or URL of another table
 ) -> "pd.DataFrame":  # the fields of `LabelledRow`{order}
     "Read labelled rows and validate them; raises `ContractError` that lists all that is wrong."
-    from daybook.reading import {names}
+    from daybook.reading import read
 
     if source == "sample":
         return contract.validate(sample())
-    {lines}"""
+    {last}"""
 
 # %% ../../nbs/53_chapter_code.ipynb #e4f93336
-def _read(proposal: Proposal, arguments: str) -> dict[str, str]:
-    "The last lines of `load`, and what they import; rows without a target teach nothing, so they stay out."
-    label = proposal.label.column if proposal.label else None
-    if label is None or not label.n_missing:
-        return {"names": "read", "lines": f"return read(contract, {arguments})"}
-    missing = ["", *(["nan"] if label.database in ("FLOAT", "DOUBLE") else []), *label.form.gaps]
-    cell, gaps = proposal.profile.cell(label.name), ", ".join(map(literal, missing))
-    test = quoted(f"CAST({cell} AS VARCHAR) NOT IN ({gaps})")
-    lines = [
-        f"rows = open_source({arguments}).filter({test})  # those that have a target",
-        "return read(contract, rows)",
-    ]
-    return {"names": "open_source, read", "lines": "\n    ".join(lines)}
+def _read(proposal: Proposal, arguments: str) -> str:
+    "The last line of `load`."
+    has_gaps = proposal.label is not None and proposal.label.column.n_missing > 0
+    return f"return read(contract, {arguments}{', drop_unlabelled=True' if has_gaps else ''})"
 
 # %% ../../nbs/53_chapter_code.ipynb #66390d36
 def load_cell(proposal: Proposal, source: str, database: str | None) -> str:
@@ -130,13 +120,13 @@ def load_cell(proposal: Proposal, source: str, database: str | None) -> str:
         is_local = "://" not in source
         text = f"SOURCE = {quoted(source)}" + ("  # in the project's folder" if is_local and source[0] != "/" else "")
         default = "str(project_root() / SOURCE)" if is_local else "SOURCE"
-        return _LOAD.format(source=text, order=order, **_read(proposal, f"source or {default}"))
+        return _LOAD.format(source=text, order=order, last=_read(proposal, f"source or {default}"))
     lines = source.strip().splitlines()
     query = source.strip().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     text = f"SOURCE = {quoted(lines[0])}" if len(lines) == 1 else f'SOURCE = """\n{query}\n"""'
     text += f"\nDATABASE = {quoted(database)}  # without its password: DATABASE_URL in the environment comes first"
     arguments = 'source or SOURCE, database=os.environ.get("DATABASE_URL", DATABASE)'
-    return _LOAD.format(source=text, order=order, **_read(proposal, arguments))
+    return _LOAD.format(source=text, order=order, last=_read(proposal, arguments))
 
 # %% ../../nbs/53_chapter_code.ipynb #e3b3c68e
 def sample_cell(proposal: Proposal, rows: int, simulate: bool) -> str:

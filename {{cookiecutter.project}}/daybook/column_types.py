@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Literal
 
 import duckdb
 
 from .conversion import conversion, kind_of_format, typed_conversion
+from .decimal_signs import MONTH, lists_codes, thousands
 from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, forms_of_dates, measured, text_gaps
 from .sql import literal
 
@@ -75,7 +75,7 @@ def _digits(
     "Whether a column's numbers are codes, whether some are written with a point, and whether all are days as 20240131."
     known = ", ".join(map(literal, sorted({*GAPS, *(text.strip().lower() for text in left)})))
     codes = r"regexp_full_match(text, '0\d+|[1-9]\d{15,}|[+]\d{7,}')"
-    months = r"bool_and(regexp_full_match(text, '(0[1-9]|1[0-2])[.](19|20)\d\d'))"
+    months = f"bool_and(regexp_full_match(text, '{MONTH}'))"
     day = r"regexp_full_match(text, '(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d')"
     row = duckdb.sql(
         rf"SELECT (bool_or({codes}) AND bool_and(regexp_full_match(text, '[+]?\d+'))) OR {months},"
@@ -139,18 +139,13 @@ def _say_something(values: str, texts: Sequence[str]) -> bool:
     with_digits, left, count = duckdb.sql(query).fetchall()[0]
     return (with_digits or 0) > count / 100 or left > count / 2
 
-# %% ../../nbs/50_column_types.ipynb #af6108a1
-def _thousands(values: str) -> Literal["no", "perhaps", "likely"]:
-    "Whether each point of a column stands between thousands: perhaps, as in 1.174; likely, if 567 is beside it."
-    known = ", ".join(map(literal, sorted(GAPS)))
-    pointed, plain = (rf"regexp_full_match(trim(text), '-?{form}')" for form in (r"[1-9]\d{0,2}(\.\d{3})+", r"\d{1,3}"))
-    query = f"SELECT count(*) FILTER ({pointed}), count(*) FILTER ({plain}), count(*) FROM {values}"
-    with_points, without, count = duckdb.sql(f"{query} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
-    if with_points + without < count or with_points < 5:
-        return "no"
-    return "likely" if 20 * without >= count or (without and with_points >= 50) else "perhaps"
-
 # %% ../../nbs/50_column_types.ipynb #69bf01da
+def _first_with(values: str, sign: str) -> tuple[str, ...]:
+    "The most frequent text that has a sign."
+    first = f"SELECT text FROM {values} WHERE contains(text, {literal(sign)}) ORDER BY n DESC, text LIMIT 1"
+    return duckdb.sql(first).fetchall()[0]
+
+
 def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> Form:
     "The form of a column whose values are numbers, a few texts apart."
     is_code, has_points, are_days = _digits(values, left)
@@ -163,13 +158,13 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
         return Form(None, unlike=tuple(left))  # 1.234.567: all points stand between thousands
     if _say_something(values, left):
         return Form(str, unlike=tuple(left))
-    thousands = _thousands(values) if has_points else "no"
-    first = f"SELECT text FROM {values} WHERE contains(text, '.') ORDER BY n DESC, text LIMIT 1"
-    pointed = () if thousands == "no" else duckdb.sql(first).fetchall()[0]
-    if thousands == "likely":
-        return Form(None, unlike=pointed)
+    are_thousands = thousands(values, ", ".join(map(literal, sorted(GAPS)))) if has_points else "no"
+    if are_thousands == "likely":
+        return Form(None, unlike=_first_with(values, "."))
+    is_listed = has_points and duckdb.sql(f"SELECT {lists_codes('text')} FROM {values}").fetchall()[0][0]
+    unlike = _first_with(values, ",") if is_listed else () if are_thousands == "no" else _first_with(values, ".")
     is_float = kind is float or (has_points and not has_gaps)
-    return Form(float if is_float else int, doubtful=tuple(left), unlike=pointed)
+    return Form(float if is_float else int, doubtful=tuple(left), unlike=unlike)
 
 # %% ../../nbs/50_column_types.ipynb #6bdf1d0f
 _WIDER = {int: float, date: datetime}

@@ -117,8 +117,8 @@ def _notes(found: Outcomes, window: EvaluationWindow, tag: str, candidates: Sequ
     own = models.contract_of(tag)
     if changed := [each for each in candidates if sees_other_rows(models.contract_of(each), own)]:
         notes.append(
-            f"{', '.join(changed)}: its contract has validators. In service they change what is asked; here they do not,"
-            f" since the log has the rows as {tag} took them."
+            f"{', '.join(changed)}: its contract has validators. In service they change what is asked; here they do"
+            f" not, since the log has the rows as {tag} took them."
         )
     return notes
 

@@ -152,7 +152,7 @@ def quoted(text: str) -> str:
 def percent(count: int, rows: int) -> str:
     "A share of rows in words; a few rows are counted."
     share = 100 * count / rows
-    if share < 0.5:
+    if share <= 0.5:
         return f"{count:,} row{'s' if count > 1 else ''}"
     return f"{share:.0f} %" if share < 99.5 or count == rows else f"{math.floor(share * 10) / 10:.4g} %"
 

@@ -6,7 +6,9 @@
 __all__ = ['questions']
 
 # %% ../../nbs/51_questions.ipynb #7a100004
+import math
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import date, datetime
 
@@ -14,7 +16,7 @@ import duckdb
 
 from .profile import Column, Profile
 from .proposed_field import ProposedField, is_closed, percent
-from .recognition import TOTALS, forms_of_dates, printable
+from .recognition import TOTALS, forms_of_dates, how_to_date, printable, written_as
 from .roles import format_options
 
 # %% ../../nbs/51_questions.ipynb #7a100008
@@ -68,6 +70,22 @@ def _ambiguous(column: Column) -> list[str]:
     return [f"`{column.name}`: is {text} day or month first? Adopt with {one} or with {other}."]
 
 
+_TIMES = set("time timestamp ts epoch unix date datum day at created updated".split())
+
+
+def _of_times(column: Column) -> str | None:
+    "The question of months, weeks or times that are read as texts or numbers."
+    texts = [text for text, _ in column.values] if column.type in (str, int, float) else []
+    kind = "text" if column.type is str else "a number"
+    if format := written_as(texts):
+        option = shlex.quote(f"{column.name}={format}")
+        return f"is `{column.name}` a date? It is read as {kind}. If it is one, adopt with `--format {option}`."
+    is_called_so = bool(set(re.findall(r"[^\W\d_]+", column.name.lower())) & _TIMES)
+    if texts and is_called_so and kind != "text" and (how := how_to_date(column.name, texts[0], is_integer=True)):
+        return f"is `{column.name}` a time? It is read as a number{how}."
+    return None
+
+
 def _column_questions(
     field: ProposedField,
     unit: str | None = None,  # a text that was asked about already
@@ -77,7 +95,9 @@ def _column_questions(
     unlike = () if column.personal else column.form.unlike
     for text, n, other in column.rare:
         found.append(f"{name}: is `{text}` ({percent(n, column.rows)}) a spelling of `{other}`?")
-    if forms_of_dates(unlike):
+    if question := _of_times(column):
+        found.append(question)
+    elif forms_of_dates(unlike):
         found.append(
             f"is {name} a date? It is read as text, since {' and '.join(map('`{}`'.format, unlike))} differ in form."
         )
@@ -85,6 +105,8 @@ def _column_questions(
         found.append(f"is {name} a number? It is read as text, since {_listed(list(unlike))} is none.")
     elif unlike and column.type is datetime:
         found.append(f"{name}: `{unlike[0]}` has no time zone, and others have one: is it UTC? It is read as that.")
+    elif unlike and "," in unlike[0]:
+        found.append(f"does `{unlike[0]}` of {name} list two codes? Its comma is read as decimal.")
     elif unlike:
         found.append(f"is `{unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
     for text in [*column.form.doubtful, *(text for text, _ in column.values if column.type is str)]:
@@ -149,6 +171,24 @@ def _copies(profile: Profile) -> list[str]:
     return [f"{copies}: are they copies? Then take them out, or a model is measured by rows that it has learned from."]
 
 # %% ../../nbs/51_questions.ipynb #7a100017
+def _sums(profile: Profile) -> list[str]:
+    "The question of a last row that adds up the others, as spreadsheets have below a table."
+    found, is_last = [], f"rowid = (SELECT max(rowid) FROM {profile.table})"
+    for column in profile.columns.values():
+        if column.type not in (int, float) or column.rows < 10:
+            continue
+        cells = f"SELECT CAST({profile.sql(column.name)} AS DOUBLE) AS cell, {is_last} AS is_last FROM {profile.table}"
+        parts = (
+            "sum(cell) FILTER (NOT is_last), count(*) FILTER (NOT is_last AND cell <> 0), max(cell) FILTER (is_last)"
+        )
+        total, parts, last = duckdb.sql(f"SELECT {parts} FROM ({cells})").fetchall()[0]
+        if last and parts > 1 and math.isclose(total, last, rel_tol=1e-9):
+            found.append(column.name)
+    return (
+        [f"is the last row the sum of others, as in {_listed(found)}? Then take it out of the table."] if found else []
+    )
+
+
 def questions(
     profile: Profile,
     source: str,  # for people
@@ -164,4 +204,5 @@ def questions(
     found += _general(source, fields, label, reasons)
     for field in [*fields, *([label] if label else [])]:
         found += _column_questions(field, units.get(field.column.name))
+    found += [] if any("the sum of others" in each for each in found) else _sums(profile)
     return found + (_copies(profile) if label and not has_time else [])

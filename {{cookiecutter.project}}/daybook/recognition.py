@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAPS', 'TEXT_GAPS', 'TOTALS', 'DATE_FORMATS', 'TIME_FORMATS', 'NO_DAY', 'python_name', 'printable', 'text_gaps',
-           'is_filler', 'numbers_among', 'is_filler_day', 'how_to_date', 'forms_of_dates', 'measured',
+           'is_filler', 'numbers_among', 'is_filler_day', 'written_as', 'how_to_date', 'forms_of_dates', 'measured',
            'personal_by_name', 'is_number_of_people', 'personal_by_values']
 
 # %% ../../nbs/50_recognition.ipynb #18483906
@@ -48,7 +48,7 @@ def python_name(
 # %% ../../nbs/50_recognition.ipynb #92489358
 GAPS = frozenset(
     {"", *"na n/a n.a. #n/a nan null none nil <na> k.a. k.a - -- ? . missing unknown unbekannt \\n".split()}
-)
+) | {*"#div/0! #value! #ref! #name? #num! #null!".split()}  # of spreadsheets
 TEXT_GAPS = GAPS - {"none", "nil", ".", "missing", "unknown", "unbekannt"}
 TOTALS = frozenset({"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtergebnis"})
 TOTALS |= {"total général", "total general", "totale", "totaal", "итого", "всего", "合计", "総計", "합계"}
@@ -104,10 +104,22 @@ NO_DAY = frozenset({"0", "00000000"})  # what SAP writes for a day that is missi
 
 # %% ../../nbs/50_recognition.ipynb #7ddc98a5
 _SINCE = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
-_WRITTEN = {r"\d{4}-W\d\d": "%G-W%V", r"\d{4}-\d\d": "%Y-%m", r"(19|20)\d{4}": "%Y%m"}
+_month, _short = "(0?[1-9]|1[0-2])", "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_WRITTEN = {r"\d{4}-W\d\d": "%G-W%V", r"(19|20)\d\d-(0[1-9]|1[0-2])": "%Y-%m", r"(19|20)\d\d(0[1-9]|1[0-2])": "%Y%m"}
+_WRITTEN |= {rf"{_month}[.](19|20)\d\d": "%m.%Y", rf"{_month}/(19|20)\d\d": "%m/%Y", rf"(19|20)\d\d/{_month}": "%Y/%m"}
+_WRITTEN |= {r"(19|20)\d\d[.](0[1-9]|1[0-2])": "%Y.%m", rf"{_short}-\d\d": "%b-%y", rf"{_short} \d{{4}}": "%b %Y"}
+_WRITTEN |= {r"\d{4}-W\d\d-\d": "%G-W%V-%u", r"\w+day, \w{3,9} \d\d?, \d{4}": "%A, %B %d, %Y"}
 _WRITTEN |= {r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d[0-2]\d": "%Y%m%d%H", r"(19|20)\d{10}": "%Y%m%d%H%M"}
 _WRITTEN |= {r"(19|20)\d{12}": "%Y%m%d%H%M%S", r"\d{8}T\d{6}Z": "%Y%m%dT%H%M%SZ"}
 _WRITTEN |= {r"[\d-]{10} [\d:]{8} [+-]\d{4}": "%Y-%m-%d %H:%M:%S %z", r"\d\d/\w{3}/\d{4}:.+": "%d/%b/%Y:%H:%M:%S %z"}
+_WRITTEN |= {r"[\d-]{10} [\d:]{8} ([A-Z]{3}|\w+/\w+)": "%Y-%m-%d %H:%M:%S %Z"}
+_WRITTEN |= {r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} [A-Z]{3}": "%a, %d %b %Y %H:%M:%S %Z"}
+
+
+def written_as(texts: Collection[str]) -> str | None:
+    "The format of months, weeks or times that all texts have; None if they have none in common."
+    forms = (form for form in _WRITTEN if texts and all(re.fullmatch(form, text.strip()) for text in texts))
+    return _WRITTEN.get(next(forms, ""))
 
 
 def how_to_date(
@@ -116,12 +128,13 @@ def how_to_date(
     is_integer: bool,
 ) -> str:
     "What to do with a column that may hold times in another form; empty if it holds none."
-    text = text.strip()
-    format = next((format for form, format in _WRITTEN.items() if re.fullmatch(form, text)), None)
+    text, format = text.strip(), written_as([text])
     number = float(text) if re.fullmatch(r"\d{9,19}([.]\d+)?", text) and not format else 0
     for unit, factor in _SINCE.items():
         if 3 * 10**8 < number / factor < 4 * 10**9:
             return f". If they are {unit} since 1970, write them as dates, such as 2024-01-31T12:00:00Z"
+    if is_integer and re.fullmatch(r"[345]\d{4}", text):
+        return ". If they are days since 1900, as spreadsheets count them, write them as dates, such as 2024-01-31"
     if not re.search(r"\d", text) or (is_integer and not format):
         return ""
     option = shlex.quote(f"{column}={format or '%d.%m.%Y'}")
@@ -146,7 +159,7 @@ def forms_of_dates(
     return tuple(firsts.values())[:2] if len(firsts) > 1 else ()
 
 # %% ../../nbs/50_recognition.ipynb #f3cce88e
-_amount = r"(\d{1,3}([.,'’\s]\d{2,3})+|\d+)([.,]\d+)?"
+_amount = r"(?!0\d)(\d{1,3}([.,'’\s]\d{2,3})+|\d+)([.,]\d+)?"
 _before = r"([^\w\s.,:;()+−-]\s?|[A-Z]{1,2}\$\s?|[A-Z]{3}\s|kr\.?\s)?"  # <, €, R$, USD
 _behind = r"(?P<unit>[^\W\d_]{1,4}(/[^\W\d_]{1,4})?|[^\w\s.,:;(+-])?"  # kg, km/h, %
 _signed = re.compile(rf"[(+−-]?\s?{_before}[+−-]?{_amount}\s?{_behind}[)−-]?")

@@ -19,7 +19,7 @@ from .parameters import nearest
 from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import MOST_VALUES, percent, two_meanings, unfit
-from .recognition import how_to_date, printable, python_name
+from .recognition import how_to_date, printable, python_name, written_as
 
 # %% ../../nbs/51_roles.ipynb #09cfb16d
 def find_column(profile: Profile, name: str) -> str:
@@ -61,7 +61,7 @@ def is_identifier(column: Column) -> bool:
         return False
     if column.type is str:
         texts = [text.strip() for text, _ in column.values]
-        is_measured = bool(column.form.unlike) or all(re.fullmatch(r"\d{4}-\d\d", text) for text in texts)
+        is_measured = bool(column.form.unlike or written_as(texts))
         return column.longest <= 64 and not is_measured and not any(" " in text for text in texts)
     if column.type is not int or _words(column.name) & _CALENDAR:
         return False
@@ -146,7 +146,7 @@ def _check_target(column: Column) -> None:
     elif column.type is str:
         why = f"it has {column.n_distinct:,} different texts; a class is one of 2 to {MOST_VALUES}"
         text = (*column.form.unlike, column.values[0][0])[0]
-        if re.fullmatch(r"[^\w\s]*\d[\d.,' ]*\D{0,4}", text):
+        if re.fullmatch(r"[^\w\s]*\d[\d.,'’\s]*\D{0,4}", text):
             why = f"it holds texts such as {printable(text)}: write numbers with a decimal point and nothing else"
     elif column.type is None and column.form.unlike:
         why = two_meanings(column.form.unlike[0])

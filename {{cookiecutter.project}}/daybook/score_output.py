@@ -23,7 +23,7 @@ from .columns import ARROW_TYPES
 from .contract import Contract
 from .databases import is_query
 from .files import Folder, make_folder, sync
-from .parts import SUFFIXES, find_files
+from .parts import SUFFIXES, Part, find_files, partitions
 from .predictions import class_names, most_probable
 from .project import DaybookError
 
@@ -31,14 +31,15 @@ from .project import DaybookError
 OUTPUTS = (".parquet", ".csv")
 
 
-def _files(source: str) -> list[tuple[str, str]] | None:  # URL and name; None: one table
+def _files(source: str) -> list[tuple[Part, str]] | None:  # and its name; None: one table
     "The parts of a folder or a pattern."
     folder = Folder.at(source)
     if folder.fs.isfile(folder.root) or not (set("*?[") & set(folder.root) or folder.fs.isdir(folder.root)):
         return None
     fs, paths, top = find_files(source)
     urls = [fs.unstrip_protocol(path).removeprefix("file://") for path in paths]
-    return [(url, path[len(top) :].lstrip("/")) for url, path in zip(urls, paths, strict=True)]
+    parts = [Part(url, partitions(path, top)) for url, path in zip(urls, paths, strict=True)]
+    return [(part, path[len(top) :].lstrip("/")) for part, path in zip(parts, paths, strict=True)]
 
 # %% ../../nbs/47_score_output.ipynb #8050f961
 def _stem(name: str) -> str:

@@ -21,6 +21,8 @@ from .databases import database_url
 from .files import Folder
 from .log import Log
 from .models import Model
+from .parts import Part
+from .passwords import masked
 from .project import DaybookError, project_root
 from .reading import batches
 from .score_output import answers, parts, rejected_file, writing
@@ -77,6 +79,12 @@ def _as_texts(table: pa.Table) -> pa.Table:
     return rows.project(", ".join(cells)).to_arrow_table()
 
 
+def _without_folders(table: pa.Table, source: str) -> pa.Table:
+    "A table without the columns that the folders of its file stand for."
+    columns = {name.casefold() for name in source.columns} if isinstance(source, Part) else set()
+    return table.drop_columns([name for name in table.column_names if name.casefold() in columns])
+
+
 def _forget(url: str) -> None:
     "Remove a file of an earlier run, if there is one."
     head, _, name = url.rpartition("/")
@@ -97,10 +105,13 @@ def score_part(
     with writing(output) as file, writing(rejected_file(output)) as rest:
         for frame, rejected in batches(model.contract, source, size, database=database):
             table, new = score_batch(log, model, frame, known)
-            file.write(table)
+            file.write(_without_folders(table, source))
             if len(rejected):
                 rest.write(_as_texts(rejected))
             result += Score(rows=len(frame), rejected=len(rejected), logged=new)
+        if not result.rows + result.rejected:  # a part may have no rows
+            nothing = pd.DataFrame(columns=list(model.contract.fields))
+            file.write(_without_folders(score_batch(log, model, nothing, known)[0], source))
     return result
 
 # %% ../../nbs/48_scoring.ipynb #4bcbddd6
@@ -143,10 +154,15 @@ def score(
     "Score a table or all of its parts; raises `DaybookError` for what cannot be read or written."
     pairs = parts(source, output)
     if scheduler:
-        return sum(_on_cluster(log, tag, pairs, size, database_url(database), scheduler), Score())
-    model = models.load(tag)
-    own = Log(model.contract, log.folder, log.store.url(""))
-    return sum((score_part(own, model, *part, size, database) for part in pairs), Score())
+        scores = _on_cluster(log, tag, pairs, size, database_url(database), scheduler)
+    else:
+        model = models.load(tag)
+        own = Log(model.contract, log.folder, log.store.url(""))
+        scores = (score_part(own, model, *part, size, database) for part in pairs)
+    total = sum(scores, Score())
+    if not total.rows + total.rejected:
+        raise DaybookError(f"{masked(source)} has no rows")
+    return total
 
 # %% ../../nbs/48_scoring.ipynb #d831e89f
 def predicted(source: str, output: str, most: int = 100_000) -> pd.Series:

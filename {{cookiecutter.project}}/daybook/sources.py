@@ -20,11 +20,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .csv_files import count_commas, count_points, csv_relation, readable, unique_names
+from .csv_files import csv_relation, readable, unique_names
 from .databases import database_url, is_query, query
+from .decimal_signs import count_commas, count_points
 from .encodings import as_utf8, format_of
 from .frames import to_arrow
-from .parts import find_files, localize, partitions
+from .parts import Part, find_files, localize, partitions
 from .passwords import masked, without_password
 from .project import DaybookError
 from .relations import escaped
@@ -192,11 +193,11 @@ def _open_files(source: str, connection: duckdb.DuckDBPyConnection) -> Source:
     "A file, or the parts of a table."
     folder = tempfile.TemporaryDirectory(prefix="daybook-")
     fs, paths, top = find_files(source)
-    parts, name = [], masked(source)
+    parts, name, of_part = [], masked(source), source.columns if isinstance(source, Part) else {}
     for path in paths:
         with readable(name if len(paths) == 1 else path):
             part = _open_file(localize(fs, path, Path(folder.name)), folder, connection)
-        parts.append(_with_partitions(part, partitions(path, top)))
+        parts.append(_with_partitions(part, partitions(path, top) | of_part))
     with readable(name):
         parts = _fewer(parts, Path(folder.name), connection)
     result = parts[0] if len(parts) == 1 else _together(parts, name)
@@ -236,7 +237,7 @@ def open_source(
     connection = connection or duckdb.default_connection()
     if isinstance(source, pd.DataFrame):
         return frame_source(source, connection)
-    text = str(source)
+    text = source if isinstance(source, Part) else str(source)
     if not isinstance(source, Path) and is_query(text):
         return _open_query(text, database_url(database), connection, stream)
     return _open_files(text, connection)

@@ -110,7 +110,8 @@ def _with_target(contract: "Contract", converted: "Converted") -> "np.ndarray": 
 
 def _faults_of(contract: "Contract", table: "Source", labelled: bool) -> tuple[int, int, list[str]]:
     "How many rows were validated, how many were not as they have no target, and what breaks the contract."
-    from daybook.reading import Converter, _error, checked
+    from daybook.converter import with_target
+    from daybook.reading import _error, checked
 
     columns, faults, converted = checked(contract, table, labelled)
     n, gaps = len(next(iter(columns.values()))), 0
@@ -118,8 +119,7 @@ def _faults_of(contract: "Contract", table: "Source", labelled: bool) -> tuple[i
         gaps = n - has.sum()
         if gaps == n:
             return 0, gaps, []
-        target = Converter(contract, table, {contract.target: contract.label}).clean(contract.target)
-        _, faults, _ = checked(contract, table.filter(f"{target} IS NOT NULL"), True)
+        _, faults, _ = checked(contract, with_target(contract, table), True)
         faults = {where: has.nonzero()[0][rows] for where, rows in faults.items()}
     return n - gaps, gaps, [str(_error(contract, {where: rows}, converted)) for where, rows in faults.items()]
 
