@@ -106,6 +106,15 @@ def chicago() -> Table:
     return Table(rows, dict.fromkeys(names, "number"), units, ("temp", "humidity", "pressure", "wind"), (), years=5)
 
 
+def shifted(values: pd.Series, by: float, known: np.ndarray) -> np.ndarray:
+    """Values that are higher, each the nearest that occurs: an odd number of digits would give the change away."""
+    higher = values.to_numpy(float) + by
+    right = np.searchsorted(known, higher).clip(1, len(known) - 1)
+    low, high = known[right - 1], known[right]
+    nearest = np.where(higher - low <= high - higher, low, high)
+    return np.where(higher <= known[-1], nearest, higher)
+
+
 def planted(rows: pd.DataFrame, table: Table, turn: int) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """A window's rows as they are, and each change planted in one column: what, the column, and the rows."""
     random = np.random.default_rng(turn)
@@ -116,8 +125,9 @@ def planted(rows: pd.DataFrame, table: Table, turn: int) -> Iterator[tuple[str, 
         name = table.sensors[turn % len(table.sensors)]
         first, deviation = rows[name].dropna().iloc[0], table.rows[name].std()
         yield "stuck", name, rows.assign(**{name: first})
-        yield "1 sd", name, rows.assign(**{name: rows[name] + deviation})
-        yield "0.5 sd", name, rows.assign(**{name: rows[name] + deviation / 2})
+        known = np.sort(table.rows[name].dropna().unique())
+        yield "1 sd", name, rows.assign(**{name: shifted(rows[name], deviation, known)})
+        yield "0.5 sd", name, rows.assign(**{name: shifted(rows[name], deviation / 2, known)})
         yield "gaps", name, rows.assign(**{name: rows[name].where(random.random(len(rows)) >= 0.1)})
     if table.categories:
         name = table.categories[turn % len(table.categories)]

@@ -54,6 +54,8 @@ class Change:
     typical_nulls_threshold: float = 0.0  # of Cohen's h
     new: float = 0.0  # share of the values that are far out of the range, or in none of the categories, of learned rows
     new_threshold: float = 0.0
+    between: float = 0.0  # share of the numbers in the range of learned rows that are between the values of these
+    between_threshold: float | None = None  # None: it is small
     lost: float = (
         0.0  # share of the reference's values that do not occur in the window, of few values or frequent categories
     )
@@ -119,6 +121,7 @@ def reasons(change: Change) -> list[str]:
         "distribution": change.is_same_season and change.nearness >= 1,
         unseen: change.new >= NEW and change.new > change.new_threshold,
         lost: change.is_same_season and change.nulls < 1 and change.lost >= NEW and change.lost > change.lost_threshold,
+        "between the values": change.between_threshold is not None and change.between > change.between_threshold,
         "stands still": change.is_same_season and _stands_still(change),
         "missing values": is_other and gaps > 0 or change.has_gaps_on_most_days,
         "fewer missing values": is_other and gaps < 0 and _were_missing(change),
@@ -181,11 +184,17 @@ def _missing(change: Change) -> str:
     return f"{percent(shares[0])} missing{where} instead of {percent(shares[1])}"
 
 
+def _between(change: Change) -> str:
+    "How much is no value that was seen."
+    return f"{percent(change.between)} lie between the values that were seen, as in another unit"
+
+
 def words(change: Change) -> str:
     "What moved, and by how much."
     texts = {
         "distribution": _distribution,
         "stands still": lambda change: f"{percent(change.top)} are {number(change.top_value)}",
+        "between the values": _between,
         "out of range": _new,
         "unseen categories": _new,
         "lost categories": lambda change: f"no {', '.join(change.lost_values)} ({percent(change.lost)} before)",

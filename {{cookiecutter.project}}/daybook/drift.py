@@ -16,6 +16,7 @@ from .change import Change, Kind, number
 from .counts import FREQUENT, Categories, Numbers, Rows, count, look_at, new_categories, new_numbers
 from .distance import jensen_shannon, psi, wasserstein
 from .grid import bar_edges, bar_shares, bins_of, grid
+from .lattice import in_between, lattice
 from .usual import FEWEST, Column, Usual, Windows, level, lost_share, typical_of, usual, windows
 
 # %% ../../nbs/20_drift.ipynb #7f8e4274
@@ -90,11 +91,15 @@ def _numbers(tables: _Tables, names: Sequence[str]) -> list[Change]:
         values = [sample.values, *([more[name].values] if more else [])]
         grids[name] = grid(np.concatenate(values), sample.low, sample.high)
     counted = tables.count({name: lambda name=name: Numbers(grids[name]) for name in names})
-    return [_number(name, *sides, tables) for name, sides in counted.items()]
+    lattices = {name: found for name in names if (found := lattice(seen[name].values))}
+    now = {name: (lattices[name], sample.values) for name, sample in look_at(tables.window, list(lattices)).items()}
+    return [_number(name, *sides, tables, now.get(name, ())) for name, sides in counted.items()]
 
 
-def _number(name: str, reference: Numbers, window: Numbers, learned: Numbers, tables: _Tables) -> Change:
-    "Compare a column of numbers."
+def _number(
+    name: str, reference: Numbers, window: Numbers, learned: Numbers, tables: _Tables, sample: tuple[Any, ...]
+) -> Change:
+    "Compare a column of numbers, with the lattice of the learned values and a sample of the window's if they repeat."
     columns, cut = (reference.column, window.column, learned.column), reference.grid
     spans = tables.spans(*(column.counts for column in columns))
     new = new_numbers(columns[2], spans, cut.middles) if len(spans.first) else None
@@ -113,6 +118,7 @@ def _number(name: str, reference: Numbers, window: Numbers, learned: Numbers, ta
         lost_values=lost[:NAMED],
         **_fullest(cut.middles, p, q, bound.top if p.sum() else None),
         **_moments(reference, window, p, q, bound.shift),
+        **in_between(tables.learned, name, tables.block, len(columns[1].counts), *sample),
         **_bars_of_numbers(reference, window, p, q),
     )
 
