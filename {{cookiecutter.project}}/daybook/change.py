@@ -172,7 +172,7 @@ def _new(change: Change) -> str:
     if change.kind == "category":
         return f"{percent(change.new)} were never seen ({', '.join(change.new_values)})"
     if change.seen is None:
-        return "values, where there were none"
+        return "values, where the model learned from none"
     return f"{percent(change.new)} are outside of {number(change.seen[0])} to {number(change.seen[1])}"
 
 
