@@ -25,6 +25,7 @@ STATUSES = {
     400: "the body breaks the contract: `error` says where, `detail` lists each fault",
     401: "the key is missing or wrong",
     404: "there is no such route",
+    405: "the route does not take this method: `Allow` says which ones it takes",
     408: "the body did not arrive within `SERVICE_TIMEOUT`, or the head within ten seconds",
     413: "the body is larger than `SERVICE_MAX_BODY_MB`",
     415: "the `Content-Type` is not JSON, or the body is compressed",
@@ -44,7 +45,9 @@ def service(home: Path) -> Iterator[str]:
         document, page = client.get("/docs.json").json(), client.get("/metrics").text
         found = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
         found |= {f"GET {path}" for path in ("/", "/docs.json", "/model/") if client.get(path).status_code == 200}
-    statuses = {int(status) for status in document["paths"]["/predict"]["post"]["responses"]} - {200}
+    statuses = {int(status) for status in document["paths"]["/predict"]["post"]["responses"]} - {200} | {
+        405
+    }  # of another method
     if wrong := (found ^ ROUTES.keys()) | (statuses ^ STATUSES.keys()):
         raise ValueError(f"ROUTES and STATUSES do not describe the service as it is: {wrong}")
     yield "## The service\n"

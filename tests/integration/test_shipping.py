@@ -183,6 +183,12 @@ def test_command_needs_a_store_that_is_elsewhere(
     ]
 
 
+@pytest.mark.parametrize("arguments", [["--every", "0"], ["--every", "-1"], ["--grace", "-5"], ["--every", "1e300"]])
+def test_command_refuses_times_that_cannot_be_meant(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert main(["--once", *arguments]) == 2
+    assert "is not in the range 0.01<=x<=86400" in capsys.readouterr().err
+
+
 @pytest.mark.long
 def test_kills_of_shipper_and_compaction_lose_nothing(log: Log, tmp_path: Path) -> None:
     log = Log(contract, log.folder, tmp_path / "store")

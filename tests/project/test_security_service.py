@@ -65,7 +65,7 @@ JUDGE = """
 import json, sys
 from bike_demand.data import contract
 from daybook import serving
-from daybook.endpoints import read_body
+from daybook.bodies import read_body
 from daybook.log import Log
 from pydantic import ValidationError, create_model
 

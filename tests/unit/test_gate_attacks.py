@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from gates import KEY, KEYS, call, chunks, gate
 from starlette.responses import JSONResponse
 
 from daybook.gate import Gate
 from daybook.recorder import Recorder
+from daybook.service_settings import Keys, ServiceSettings
 
 
 def test_gate_logs_the_name_of_a_key(tmp_path: Path) -> None:
@@ -19,6 +21,12 @@ def test_gate_logs_the_name_of_a_key(tmp_path: Path) -> None:
         call(recorder, "POST", "/size", content=b"[]", headers={"X-API-Key": key})
     [segment] = tmp_path.glob("raw/*/*")
     assert [json.loads(line).get("key") for line in segment.read_bytes().splitlines()] == ["alice", "ci", None]
+
+
+def test_gate_knows_the_name_of_a_key_that_is_also_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_API_KEY", "0123")
+    monkeypatch.setenv("SERVICE_API_KEYS", "alice:0123")
+    assert Keys.of(ServiceSettings.read()).name_of(b"0123") == "alice"
 
 
 def test_gate_lets_nothing_pass_that_has_no_route(tmp_path: Path) -> None:

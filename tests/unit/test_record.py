@@ -4,11 +4,13 @@ import json
 import os
 
 import pytest
+from pydantic_core import from_json
 
 from daybook.record import (
     Body,
     as_json,
     is_sampled,
+    is_shallow,
     now,
     origin_json,
     printable,
@@ -35,6 +37,19 @@ def test_as_json_is_one_line_of_json(body: bytes, entry: bytes) -> None:
 
 def test_as_json_is_a_string_for_what_no_reader_could_parse() -> None:
     assert isinstance(json.loads(as_json(b"[" * 100_000)), str)
+
+
+@pytest.mark.parametrize("inner", [b"[%b]", b'{"a":%b}', b"[1, %b]", b'{"a":\t%b, "b": {}}'])
+@pytest.mark.parametrize("depth", range(195, 200))
+def test_as_json_leaves_room_for_the_entry_around_it(inner: bytes, depth: int) -> None:
+    """A reader of JSON stops at some depth, and the entry is one level more than the body."""
+    body = b'{"rows": [{"hour": 8}], "note": %b}'
+    for _ in range(depth):
+        body %= inner
+    body %= b"1"
+    entry = record("r", now(), "/predict", 200, 1.0, origin_json("m:1", None, 1.0), as_json(body), b"null")
+    assert from_json(entry)["in"] in (from_json(body), body.decode()) and not is_shallow(body)
+    assert is_shallow(b'{"rows": [%b]}' % b", ".join([b'{"hour": 8}'] * 1000))
 
 
 def test_body_of_one_over_the_bound_is_its_beginning() -> None:

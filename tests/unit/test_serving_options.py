@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from bentoml.exceptions import BentoMLException
-from test_serving import ROWS, clear_metrics, entries, service_of, tag
+from test_serving import ROWS, call, clear_metrics, entries, service_of, tag
 
 from daybook import bento, example, serving
 from daybook.project import DaybookError
@@ -25,6 +25,7 @@ __all__ = ["tag"]  # the fixture
         ("SERVICE_MAX_BODY_MB", "0", "SERVICE_MAX_BODY_MB=0: input should be greater than 0"),
         ("IOLOG_SAMPLE_RATE", "2", "IOLOG_SAMPLE_RATE=2: input should be less than or equal to 1"),
         ("IOLOG_ON_ERROR", "ignore", "IOLOG_ON_ERROR=ignore: input should be 'warn' or 'fail'"),
+        ("IOLOG_DIR", "s3://bucket/iolog", "IOLOG_DIR=s3://bucket/iolog: must be a folder of this machine"),
     ],
 )
 def test_options_refuse_a_wrong_setting(
@@ -71,6 +72,18 @@ def test_refused_requests_leave_no_traceback() -> None:
         example.Row(day="soon", hour=1)
     assert not bento.is_no_refusal(message(refusal.value))
     assert all(bento.is_no_refusal(message(error)) for error in (None, other.value, DaybookError("a fault")))
+
+
+def test_service_says_which_method_a_route_takes(tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("IOLOG_DIR", str(tmp_path))
+    calls = (("GET", "/predict"), ("PUT", "/actuals"), ("POST", "/docs.json"), ("DELETE", "/"), ("POST", "/livez"))
+    responses = call(service_of(serving.champion(example.contract)), *((*each, None) for each in calls))
+    wanted = ["POST", "POST", "GET or HEAD", "GET or HEAD", "GET or HEAD"]
+    for (method, _), response, methods in zip(calls, responses, wanted, strict=True):
+        assert response.status_code == 405 and response.headers["allow"]
+        assert response.json()["error"] == f"this route does not take {method}: send {methods}"
+    ids = [response.json()["request_id"] for response in responses[1:]]
+    assert [entry["out"]["request_id"] for entry in entries(tmp_path)] == ids
 
 
 def test_service_logs_what_bentoml_refuses(tag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -198,7 +198,7 @@ class Gate(Passage):
         if self.keys and scope["path"] not in self.probes:
             name = self.keys.name_of(shown_key(headers))
             if name is None:
-                raise Refused(401, "this service wants a key: send `Authorization: Bearer <key>`")
+                raise Refused(401, "the key is missing or wrong: send `Authorization: Bearer <key>`")
             scope["daybook.key"] = name
         if not self.has_route(scope):
             raise Refused(404, "there is no such route: the page at /docs shows all that there are")

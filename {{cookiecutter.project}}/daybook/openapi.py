@@ -33,7 +33,7 @@ def calls(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def add_refusals(call: dict[str, Any]) -> None:
     "Add to an operation what the gate and the recorder answer."
     statuses = (400, 401, 408, 413, 415, 500, 503, 504) if "requestBody" in call else (401,)
-    content = {"application/json": {"schema": ErrorResponse.model_json_schema()}}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
     for status in statuses:
         call["responses"][status] = {"description": HTTPStatus(status).phrase, "content": content}
     if "requestBody" in call:
@@ -61,5 +61,6 @@ def describe(
             call["summary"] = call["description"].splitlines()[0]
         if with_key:
             call["security"] = [{name: []} for name in _keys]
-    document["components"]["securitySchemes"] = _keys
-    return document
+    components = document["components"]
+    schemas = components.get("schemas", {}) | {"ErrorResponse": ErrorResponse.model_json_schema()}
+    return document | {"components": components | {"schemas": schemas, "securitySchemes": _keys}}

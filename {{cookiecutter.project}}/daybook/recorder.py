@@ -18,19 +18,17 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .log_writer import LogWriter, RecorderSettings, can_write, logger
-from .record import Body, is_sampled, now, origin_json, record, request_id_of, with_request_id
+from .record import Body, is_sampled, is_shallow, now, origin_json, record, request_id_of, with_request_id
 from .redaction import Redaction
 from .segments import SegmentWriter, close_orphans
 
 # %% ../../nbs/11_recorder.ipynb #b927f9d2
 def _entry(body: Body, is_json: bool) -> tuple[bytes, int]:  # JSON on a single line; the full size, or 0
     "What is logged of a body."
-    if not (is_json and body.size) or not body.is_whole or b"NaN" in body.content or b"Infinity" in body.content:
+    is_plain = is_json and body.size and body.is_whole and is_shallow(body.content)
+    if not is_plain or b"NaN" in body.content or b"Infinity" in body.content:
         return body.entry()
-    content = bytes(body.content)
-    if b"\n" in content or b"\r" in content:
-        content = content.replace(b"\n", b" ").replace(b"\r", b" ")
-    return content, 0
+    return bytes(body.content).replace(b"\n", b" ").replace(b"\r", b" "), 0
 
 
 def logged_bodies(

@@ -29,6 +29,8 @@ class Routes:
         path = scope["path"]
         if scope["type"] == "http" and path in self.exact:
             return path
+        if path.endswith("\n"):  # which the `$` of a route's pattern overlooks
+            return None
         other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
         return self._find(scope) or self._find(scope | {"path": other})
 

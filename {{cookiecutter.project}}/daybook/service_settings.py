@@ -90,7 +90,7 @@ class Keys:
     def of(cls, settings: ServiceSettings) -> "Keys":
         "Those of the settings; raises `DaybookError`, with one sentence, for a key that cannot be meant."
         keys: dict[str, bytes] = {}
-        for variable, value in (("SERVICE_API_KEY", settings.api_key), ("SERVICE_API_KEYS", settings.api_keys)):
+        for variable, value in (("SERVICE_API_KEYS", settings.api_keys), ("SERVICE_API_KEY", settings.api_key)):
             if value is None and variable not in os.environ:
                 continue
             text = value.get_secret_value() if value else ""

@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import bento, models
 from . import champion as champions
-from .application import bound_connections, put_before
+from .application import bound_connections, not_allowed, put_before
 from .coalescing import Coalescer
 from .contract import Contract
 from .endpoints import logger
@@ -54,6 +54,10 @@ def options() -> dict[str, Any]:
     with bento.errors():
         settings = ServiceSettings.read()
         RecorderSettings.read()  # a wrong one stops the service at once
+        if "://" in (url := os.environ.get("IOLOG_DIR", "")):
+            raise DaybookError(
+                f"IOLOG_DIR={url}: must be a folder of this machine, which IOLOG_STORE=<URL> is shipped from"
+            )
     return {"workers": settings.workers, "logging": {"access": {"enabled": False}}}
 
 # %% ../../nbs/13_serving.ipynb #eef45fc7
@@ -214,6 +218,7 @@ def install(service: Any, served: Served) -> None:
     bento.print_no_refusals()
     put_before(service, doors(service, served, settings, keys, redaction), started=partial(start_worker, settings))
     docs = partial(docs_page, service, served, bool(keys))
-    bento.mount(service, "/", Starlette(routes=[Route("/", home_page), Route("/docs.json", docs)]))
+    pages = [Route("/", home_page), Route("/docs.json", docs)]
+    bento.mount(service, "/", Starlette(routes=pages, exception_handlers={405: not_allowed}))
     bento.mount(service, "/docs", RedirectResponse("/"))
     bento.mount(service, "/model", partial(model_page, served))

@@ -171,10 +171,18 @@ def _print_messages() -> None:
         print_json()
 
 # %% ../../nbs/10_shipping.ipynb #ca4536c2
+_seconds = click.FloatRange(0.01, 86_400)  # without a pause it would take a core for itself
+
+
 @click.command()
-@click.option("--every", metavar="SECONDS", default=10.0, show_default=True, help="How often to look.")
+@click.option("--every", type=_seconds, metavar="SECONDS", default=10.0, show_default=True, help="How often to look.")
 @click.option(
-    "--grace", metavar="SECONDS", default=30.0, show_default=True, help="How long to go on shipping, once told to stop."
+    "--grace",
+    type=_seconds,
+    metavar="SECONDS",
+    default=30.0,
+    show_default=True,
+    help="How long to go on shipping, once told to stop.",
 )
 @click.option("--once", is_flag=True, help="Ship what is closed, and end.")
 def ship(every: float, grace: float, once: bool) -> int:
