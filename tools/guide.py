@@ -58,7 +58,7 @@ def main(output: Path) -> None:
         path = f"library/{title.lower().replace(' ', '-').replace(',', '')}.md"
         pages[path] = list_page(title, {chapter: pages[chapter] for chapter in chapters})
         contents["Library"].append(path)
-    build("Daybook", ROOT, pages, contents, output)
+    build("Daybook", ROOT, pages, contents, output, strict=True)
     print(f"{len(pages)} pages: {output / 'index.html'}")
 
 

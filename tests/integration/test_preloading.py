@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import pytest
 
 from daybook.runs import all_runs, open_runs
 
@@ -107,3 +108,21 @@ assert run({job!r}).status == "done"
     command("--help", before=f"exec({code!r}); ")
     (second, *others), (first, *before) = (text.split() for text in texts(0))
     assert (before, others) == (["test", "1"], ["production", "22"]) and first != second
+
+
+@pytest.mark.parametrize("call", [["script.py"], ["-m", "script"]])
+def test_script_is_executed_once(probe: Probe, call: list[str]) -> None:
+    job = probe("number * 2")
+    code = f"from daybook.jobs import run\nfrom daybook.sweep import sweep\nprint('begun', run({job!r}).status)\n"
+    code += f"print([run.status for run in sweep({job!r}, {{'number': '2,3'}}).runs])\n"
+    Path("script.py").write_text(code)
+    done = subprocess.run([sys.executable, *call], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("begun done\n['done', 'done']\n", "")
+
+
+def test_process_of_a_pool_runs_a_job(probe: Probe) -> None:
+    job = probe("import multiprocessing\nwith multiprocessing.Pool(1) as pool:\n    print(pool.map(abs, [-3]))")
+    code = "import multiprocessing\nfrom daybook.jobs import run\nwith multiprocessing.Pool(1) as pool:\n"
+    code += f"    print([run.error for run in pool.map(run, [{job!r}])])\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, texts(0)) == ("[None]\n", "", ["[3]\n"])

@@ -117,15 +117,18 @@ def test_docs_builds_a_site_that_is_whole_without_a_network(project: Path) -> No
     assert len(faults(project / "site")) == 2
 
 
-def test_docs_refuses_broken_links_and_leaves_the_last_site(project: Path) -> None:
+def test_docs_names_broken_links(project: Path, capsys: pytest.CaptureFixture) -> None:
     site.docs.main(["--output", "public"], standalone_mode=False)
     (project / "README.md").write_text("# R\n\n[a](gone.md), [b](nbs/00_data.ipynb#gone), [c](#gone)\n")
     (project / "nbs" / "01_train.ipynb").write_text(notebook("# Train\n\n[the data](data.html), [d](lost.html)"))
     with pytest.raises(DaybookError) as error:
-        site.docs.main(["--output", "public"], standalone_mode=False)
+        site.docs.main(["--output", "public", "--strict"], standalone_mode=False)
     first, *wrong = str(error.value).splitlines()
     assert len(wrong) == 4 and {line.split(":")[0] for line in wrong} == {"README.md", "nbs/01_train.ipynb"}
-    assert "licence" in (project / "public" / "index.html").read_text()
+    assert "licence" in (project / "public" / "index.html").read_text(), "the last site"
+    assert site.docs.main(["--output", "public"], standalone_mode=False) == 0
+    assert capsys.readouterr().err.splitlines() == wrong
+    assert "licence" not in (project / "public" / "index.html").read_text()
 
 
 def test_docs_keeps_a_folder_that_is_no_site(project: Path) -> None:
@@ -174,4 +177,21 @@ def test_docs_takes_links_as_people_write_them(project: Path) -> None:
     assert faults(project / "site") == []
     (project / "docs" / "plain.md").write_bytes(b"caf\xe9\n")
     with pytest.raises(DaybookError, match=r"plain.md is not UTF-8: save it as that"):
+        site.docs.main([], standalone_mode=False)
+
+
+def test_docs_shows_pasted_pictures_and_says_that_one_is_none(project: Path) -> None:
+    chapter = {"cell_type": "markdown", "metadata": {}, "source": "# Rows\n\n![x](attachment:my%20plot.png)"}
+    chapter["attachments"] = {"my plot.png": {"image/png": "aGk="}}
+    made = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "no picture"}}
+    code = {"cell_type": "code", "metadata": {}, "source": "show()", "outputs": [], "execution_count": 1}
+    path = project / "nbs" / "00_data.ipynb"
+    path.write_text(json.dumps({"cells": [chapter, code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    (project / "README.md").write_text("# Rentals\n")
+    assert site.docs.main(["--strict"], standalone_mode=False) == 0
+    page = (project / "site" / "nbs" / "00_data.html").read_text()
+    assert 'src="data:image/png;base64,aGk="' in page
+    code["outputs"].append(made)
+    path.write_text(json.dumps({"cells": [code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    with pytest.raises(DaybookError, match="the site is not built, as Sphinx failed: "):
         site.docs.main([], standalone_mode=False)

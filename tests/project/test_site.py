@@ -44,12 +44,12 @@ def test_docs_has_readme_chapters_and_reports_without_a_network(documented: Proj
     assert documented.status() == ""
 
 
-def test_docs_refuses_a_broken_link(documented: Project) -> None:
+def test_docs_refuses_a_broken_link_if_it_is_to_be_strict(documented: Project) -> None:
     readme = documented.root / "README.md"
     before = readme.read_text(encoding="utf-8")
     readme.write_text(before + "\n[gone](nbs/99_gone.ipynb)\n", encoding="utf-8")
     try:
-        output = documented.run("daybook", "docs", "--output", "broken", code=2)
+        output = documented.run("daybook", "docs", "--output", "broken", "--strict", code=2)
     finally:
         readme.write_text(before, encoding="utf-8")
     assert "daybook: the site is not built" in output and "target not found: 'nbs/99_gone.ipynb'" in output

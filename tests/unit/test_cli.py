@@ -218,3 +218,8 @@ def test_start_is_fast() -> None:
     slow = "rich yaml joblib matplotlib papermill IPython nbconvert pandas psutil fastcore fsspec"
     script = f"import sys; import daybook.cli; print([name for name in '{slow}'.split() if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_command_is_a_module_too(probe: Probe) -> None:
+    done = subprocess.run([sys.executable, "-m", "daybook", "run", "nosuch"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "daybook: no job nosuch: there are: none\n")

@@ -104,6 +104,19 @@ def test_task_hashes_files_of_paths_and_of_nothing_else(probe: Probe) -> None:
     assert task.args["paths"] == [Path("a.csv"), Path("b.csv")] and task.run.parameters["one"] == "b.csv"
 
 
+@pytest.mark.parametrize("args", [{}, {"source": "sales/*.csv"}, {"source": "sales"}])
+def test_task_hashes_the_table_that_a_source_names(probe: Probe, args: dict[str, str]) -> None:
+    job = Job.find(probe(parameters="source: str | None = None"))
+    Path("sales").mkdir()
+    Path("sales/1.csv").write_text("1")
+    Path("probes/data.py").write_text('SOURCE = "sales/1.csv"  # in the project\n')
+    before = job.task(args).run.inputs_sha256
+    assert job.task(args).run.inputs_sha256 == before
+    Path("sales/1.csv").write_text("12")
+    assert job.task(args).run.inputs_sha256 != before
+    assert job.task({"source": "SELECT * FROM 'sales/1.csv'"}).run.status == "running"
+
+
 def test_notebooks_are_those_that_nbdev_exports(probe: Probe) -> None:
     content = Path(f"nbs/01_{probe('1 + 1')}.ipynb").read_bytes()
     for name in ("_old/01_probe", ".hidden/01_probe", "_01_probe", ".01_probe", "lab/02_other"):

@@ -128,3 +128,22 @@ def test_thread_variables_leave_what_is_set(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     variables = _thread_variables(2)
     assert variables["OMP_NUM_THREADS"] == "7" and variables["MKL_NUM_THREADS"] == "2" and len(variables) == 10
+
+
+def test_report_has_the_pictures_of_the_project_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, run = tmp_path / "project", tmp_path / "run"
+    for path in (project / "champion.json", project / "nbs" / "my plot.svg", project / "saved.svg", tmp_path / "x.svg"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    monkeypatch.chdir(project)
+    run.mkdir()
+    gone = ["missing.svg", "https://example.com/a.svg", "../../x.svg", "../champion.json"]
+    text = "".join(f"![x]({name})\n" for name in ["my%20plot.svg", *gone])
+    pasted = "![x](attachment:a%20b.png) ![x](attachment:gone.png)\n\n<img alt='x' src='attachment:a b.png'>"
+    shown = new_output("display_data", {"text/html": "<img alt='x' src='saved.svg'>"})
+    cells = [new_markdown_cell(text), new_code_cell("show()", outputs=[shown])]
+    cells.insert(0, new_markdown_cell(pasted, attachments={"a b.png": {"image/png": "cGFzdGVk"}}))
+    nbformat.write(new_notebook(cells=cells), run / "notebook.ipynb")
+    page = report(RUN, run / "notebook.ipynb")
+    assert page.count("data:image/svg+xml;base64,e30=") == 2 and page.count("data:image/png;base64,cGFzdGVk") == 2
+    assert all(f'src="{name}"' in page for name in gone) and "cannot be shown" not in page

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +115,18 @@ def test_metric_beyond_all_floats_leaves_the_overview(probe: Probe) -> None:
     made = run(probe("from daybook.runs import record\nrecord(x=10**400, y=2**70)"))
     assert math.isnan(made.metrics["x"]) and made.metrics["y"] == 2**70, "JSON has no infinity"
     assert CliRunner().invoke(daybook, ["list", "--html"]).exit_code == 0
+
+
+@pytest.mark.parametrize("id", [None, "same"])
+def test_notebook_whose_cells_have_no_id_of_their_own_runs_quietly(probe: Probe, id: str | None) -> None:
+    path = Path("nbs", f"01_{probe('1', '2')}.ipynb")
+    notebook = json.loads(path.read_bytes())
+    for cell in notebook["cells"]:
+        cell |= {"id": id}
+        if id is None:
+            del cell["id"]
+    path.write_text(json.dumps(notebook))
+    code = "from daybook.jobs import run; print(run('probe').path)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    executed = json.loads(Path("runs", done.stdout.strip(), "notebook.ipynb").read_bytes())
+    assert done.stderr == "" and len({cell["id"] for cell in executed["cells"]}) == 3

@@ -6,7 +6,6 @@
 __all__ = ['connect', 'run_on_cluster']
 
 # %% ../../nbs/39_cluster.ipynb #c41d557d
-import multiprocessing
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -65,8 +64,6 @@ def _asking(run: Run, stop: str) -> Callable[[Mapping[int, float]], bool]:
 def _run_on_worker(task: Task, time_limit: float | None, stop: str, asks: bool) -> dict[str, bytes]:
     "Execute a task on a worker of Dask; returns the files of its folder."
     _require_same_code(task.run)
-    # Dask's workers are daemons, which multiprocessing does not let start processes.
-    multiprocessing.current_process()._config["daemon"] = False
     with tempfile.TemporaryDirectory(prefix="daybook-") as folder:
         options = {"is_hopeless": _asking(task.run, stop)} if asks else {}
         supervise(task, Path(folder), time_limit, _stop_signal(stop), is_alone=False, **options)

@@ -22,6 +22,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 from urllib.parse import unquote
+from uuid import uuid4
 
 from pydantic import SecretStr
 
@@ -156,11 +157,16 @@ def _executed(task: Task, root: str, secrets: Sequence[str]) -> str | None:
     return redact(error, secrets)
 
 # %% ../../nbs/36_execution.ipynb #d047ad32
-def _without_injected(notebook: bytes) -> bytes:
-    "A notebook without the parameters of an earlier run, which papermill leaves in what it saves."
+def _executable(notebook: bytes) -> bytes:
+    "A notebook without the parameters of an earlier run of papermill, in which each cell has an id of its own."
     content = json.loads(notebook)
     cells = [cell for cell in content["cells"] if "injected-parameters" not in cell["metadata"].get("tags", ())]
-    return notebook if len(cells) == len(content["cells"]) else json.dumps({**content, "cells": cells}).encode()
+    ids: set[str | None] = {None}
+    for cell in cells if content.get("nbformat_minor", 0) >= 5 else ():
+        if cell.get("id") in ids:
+            cell["id"] = uuid4().hex[:8]
+        ids.add(cell["id"])
+    return json.dumps({**content, "cells": cells}).encode()
 
 
 def _prepare(task: Task, folder: str) -> Run:
@@ -176,7 +182,7 @@ def _prepare(task: Task, folder: str) -> Run:
         _limit_threads(task.threads)
     run = replace(task.run, host=gethostname(), pid=os.getpid())
     Folder.at(folder).put("run.json", run.to_json())
-    Path("notebook.ipynb").write_bytes(_without_injected(task.notebook))
+    Path("notebook.ipynb").write_bytes(_executable(task.notebook))
     return run
 
 # %% ../../nbs/36_execution.ipynb #6b1b13ba
@@ -231,8 +237,8 @@ def execute_task(
     try:
         run = _prepare(task, folder)
         error = _executed(task, root, secrets_of(task))
+        os.chdir(root)  # where the report looks for pictures, and where threads that the notebook left began
         finish(run, Path(folder), time.perf_counter() - began, error, makes_report)
     except OSError as failure:  # a full disk
         raise SystemExit(f"daybook: {failure}") from None
-    os.chdir(root)  # where threads that the notebook left began
     _leave()

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pydantic import BaseModel, SecretStr
 from . import runs
 from .files import sha256_file
 from .parameters import SECRET, all_values, files_of, given_args, model_of, nearest, parse
-from .project import DaybookError, project_root, version
+from .project import DaybookError, package_folder, project_root, version
 from .runs import EngineName, Run
 
 # %% ../../nbs/35_notebooks.ipynb #bbc5da61
@@ -117,6 +118,24 @@ def find_notebook(name: str) -> Path:
     raise DaybookError(f"no job {name}: {hint}")
 
 # %% ../../nbs/35_notebooks.ipynb #c889393d
+def _own_source() -> str:
+    "`SOURCE` of the project's data; empty if there is none."
+    try:
+        body = ast.parse((package_folder() / "data.py").read_text(encoding="utf-8")).body
+        names = [node for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SOURCE"]
+        return str(ast.literal_eval(names[-1].value)) if names else ""
+    except (OSError, SyntaxError, ValueError):
+        return ""
+
+
+def _table_files(args: BaseModel) -> list[str]:
+    "The files, here, of the table that a parameter `source` names: a path or a pattern."
+    if "source" not in type(args).model_fields:
+        return []
+    pattern = args.source or _own_source()
+    return sorted(glob(pattern, root_dir=project_root(), recursive=True)) if isinstance(pattern, str) else []
+
+
 def _files_under(folder: Path) -> Iterator[Path]:
     "The files under a folder, and under those that it links to; each folder once."
     seen = {os.path.realpath(folder)}
@@ -215,7 +234,7 @@ def _planned(job: Job, args: BaseModel, engine: EngineName, sweep: str | None, c
     "A run without id and start."
     hashes = job.hashes["notebook_sha256"], job.hashes["code_sha256"]
     parameters = all_values(args)
-    inputs = inputs_sha256(*hashes, parameters, contents, files_of(args))
+    inputs = inputs_sha256(*hashes, parameters, contents, [*files_of(args), *_table_files(args)])
     return Run(
         id="",
         job=job.name,

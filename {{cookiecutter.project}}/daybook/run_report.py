@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from .card import badges, format_number, sentences
 from .page import facts_table, folded, head, page
+from .picture_files import with_attachments, with_files
+from .project import project_root
 from .runs import Run, record_of
 from .trends import TREND_STYLE, steps_svg
 
@@ -38,8 +40,8 @@ def _split(cell: "NotebookNode") -> "list[NotebookNode]":
             parts += [line, ""]
         else:
             parts[-1] += f"{line}\n"
-    pasted = {"attachments": cell.attachments} if "attachments" in cell else {}
-    return [new_markdown_cell(part, metadata=cell.metadata, **pasted) for part in parts if part.strip()]
+    pasted = [with_attachments(part, cell.get("attachments", {})) for part in parts if part.strip()]
+    return [new_markdown_cell(part, metadata=cell.metadata, attachments=names) for part, names in pasted]
 
 # %% ../../nbs/32_run_report.ipynb #ebc650d5
 def _tags(cell: "NotebookNode") -> Sequence[str]:
@@ -208,13 +210,13 @@ blockquote { margin: 0; color: var(--soft) }
 </style>"""
 
 # %% ../../nbs/32_run_report.ipynb #f1929b83
-def _exported(content: "NotebookNode", place: dict[str, Any]) -> str:
+def _exported(content: "NotebookNode") -> str:
     "The cells as HTML, with a line in place of one that the exporter fails to show."
     try:
-        return html_exporter().from_notebook_node(content, place)[0]
+        return html_exporter().from_notebook_node(content)[0]
     except Exception as error:
         if len(content.cells) > 1:
-            return "".join(_exported(_changed(content, cells=[cell]), place) for cell in content.cells)
+            return "".join(_exported(_changed(content, cells=[cell])) for cell in content.cells)
         return f"<p class=soft>a cell that cannot be shown here: {escape(type(error).__name__)}</p>"
 
 
@@ -225,7 +227,7 @@ def html_exporter() -> "HTMLExporter":
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
     options = {"template_file": "base.html.j2", "exclude_input_prompt": True, "exclude_output_prompt": True}
-    exporter = HTMLExporter(exclude_raw=True, embed_images=True, **options)
+    exporter = HTMLExporter(exclude_raw=True, **options)
     outputs = [new_output("stream", text="…"), new_output("display_data", data={"text/html": "<p>…</p>"})]
     cells = [new_markdown_cell("…"), new_code_cell("1 + 1", outputs=outputs)]
     exporter.from_notebook_node(new_notebook(cells=cells))
@@ -241,8 +243,8 @@ def report(
 
     content = nbformat.read(notebook, as_version=4)
     title, content.cells = report_cells(content.cells)
-    place = {"metadata": {"name": run.job, "path": str(Path(notebook).parent)}}
-    body = _exported(content, place)
+    root = project_root()
+    body = with_files(_exported(content), [(root / run.notebook).parent, root, Path(notebook).parent])
     box = '<input type="checkbox" id="method" aria-label="show method and code">'
     whole = page(f"{run.job} {run.id}", _header(run, title), f"<article>{body}</article>", _style)
     return whole.replace("<main>", f"<main>{box}", 1)

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -156,7 +157,10 @@ def _sphinx(draft: Path, settings: Mapping[str, object]) -> list[str]:  # what i
     warnings = io.StringIO()
     places = draft / "source", None, draft / "html", draft / "doctrees", "html"
     with patch_docutils(), docutils_namespace():
-        Sphinx(*places, dict(settings), status=None, warning=warnings, parallel=os.cpu_count() or 1).build()
+        try:
+            Sphinx(*places, dict(settings), status=None, warning=warnings, parallel=os.cpu_count() or 1).build()
+        except Exception as error:  # of an extension, too
+            raise DaybookError(f"the site is not built, as Sphinx failed: {error}") from None
     text = re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).replace(f"{draft / 'source'}{os.sep}", "")
     lines = (re.sub(r"(\.ipynb):\d+:", r"\1:", line) for line in text.splitlines() if line.strip())
     return list(dict.fromkeys(lines))
@@ -179,8 +183,9 @@ def build(
     contents: Mapping[str, Sequence[str]],  # paths by caption
     output: Path,
     files: Mapping[str, bytes] = {},  # what is in the site as it is, by path
-) -> None:
-    "Build a site; raises `DaybookError` if a page links to what is not there."
+    strict: bool = False,  # whether to refuse what is wrong
+) -> list[str]:  # what is wrong, each with its page
+    "Build a site, and say which links lead nowhere."
     _check(output)
     with tempfile.TemporaryDirectory(prefix="daybook-site-") as place:
         draft = Path(place).resolve()
@@ -194,11 +199,13 @@ def build(
             (extra / path).write_bytes(content)
         first = str(PurePosixPath(next(iter(pages))).with_suffix(""))
         own = {"project": title, "html_title": title, "root_doc": first, "html_extra_path": [str(extra)]}
-        if wrong := _sphinx(draft, _settings | own | {"html_static_path": [str(static)]}):
+        wrong = _sphinx(draft, _settings | own | {"html_static_path": [str(static)]})
+        if wrong and strict:
             raise DaybookError("\n".join(["the site is not built, because of:", *wrong]))
         shutil.copyfile(draft / "html" / f"{first}.html", draft / "html" / "index.html")
         shutil.rmtree(output, ignore_errors=True)
         shutil.copytree(draft / "html", output)
+    return wrong
 
 # %% ../../nbs/44_site.ipynb #c55b049e
 def project_contents(root: Path) -> dict[str, list[str]]:
@@ -216,8 +223,9 @@ def project_contents(root: Path) -> dict[str, list[str]]:
 # %% ../../nbs/44_site.ipynb #6eca578d
 @click.command
 @click.option("--output", metavar="FOLDER", help="Where the site goes: `site` in the project if not given.")
+@click.option("--strict", is_flag=True, help="Refuse links that lead nowhere, and leave the last site as it is.")
 @options.RUNS
-def docs(output: str | None, runs: str | None) -> int:
+def docs(output: str | None, strict: bool, runs: str | None) -> int:
     "Build a site of README, chapters and the newest report of each job; it needs the extra `docs`."
     from daybook.site_reports import reports
 
@@ -232,6 +240,7 @@ def docs(output: str | None, runs: str | None) -> int:
     if page:
         pages["reports.md"] = page
         contents["Reports"] = ["reports.md"]
-    build(root.name, root, pages, contents, target, files)
+    for line in build(root.name, root, pages, contents, target, files, strict):
+        print(line, file=sys.stderr)
     print(f"{len(pages)} pages: {target / 'index.html'}")
     return 0

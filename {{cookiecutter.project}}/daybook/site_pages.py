@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
+from .picture_files import inlined
 from .project import DaybookError
 
 # %% ../../nbs/44_site_pages.ipynb #1f2dd7f0
@@ -153,7 +154,8 @@ def _page_cells(
         source = "".join(cell["source"])
         cell = {**cell, "metadata": {"tags": cell["metadata"].get("tags", [])}}
         if cell["cell_type"] != "code":
-            yield {**cell, "source": link_names(link_chapters(source, names), module, found, imported)}
+            linked = link_names(link_chapters(source, names), module, found, imported)
+            yield {**cell, "source": inlined(linked, cell.get("attachments", {}))}
         elif is_shown(source):
             directives, code = split_directives(source)
             new = [name for name in defined(code) if "export" in directives and name not in seen]

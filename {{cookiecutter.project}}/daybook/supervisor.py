@@ -24,7 +24,7 @@ from pathlib import Path
 
 from .execution import execute_task, finish, kill
 from .notebooks import Task, find_notebook
-from .preloading import preloaded
+from .preloading import preloaded, start_without_main
 from .runs import Run
 from .segments import create, lock
 from .steps import follow, mark_interrupted, remove_marks
@@ -175,7 +175,7 @@ def _started(process: multiprocessing.Process, reason_to_stop: Callable[[], str]
 
     def start() -> None:
         try:
-            process.start()
+            start_without_main(process)
         except BaseException as failure:
             failures.append(failure)
 
