@@ -15,13 +15,19 @@ from .sql import identifier
 
 # %% ../../nbs/20_lattice.ipynb #0b0dd977
 _MOST_PLACES = 6
+_SOME = 1_000  # values, which are enough to tell that most columns have no such places
+
+
+def _exact(values: np.ndarray, places: int) -> float:
+    "The share of the values that have so many decimal places."
+    return float(np.mean(np.abs(values - np.round(values, places)) <= 1e-7 * np.maximum(np.abs(values), 1)))
 
 
 def decimal_places(values: np.ndarray) -> int | None:
     "Decimal places that all but a thousandth of some finite numbers have; None: more than six, or there is no number."
+    some = values[:_SOME]
     for places in range(_MOST_PLACES + 1) if len(values) else ():
-        is_exact = np.abs(values - np.round(values, places)) <= 1e-7 * np.maximum(np.abs(values), 1)
-        if np.mean(is_exact) >= 0.999:
+        if _exact(some, places) >= 0.99 and _exact(values, places) >= 0.999:
             return places
     return None
 
@@ -38,10 +44,13 @@ class Lattice:
 
 
 def lattice(values: np.ndarray) -> Lattice | None:
-    "The values that some finite numbers have; None if they hardly repeat."
+    "The values that some finite numbers have; None if they hardly repeat, or leave little room in between."
     places = decimal_places(values)
-    different = np.array([]) if places is None else np.unique(np.round(values, places))
-    return Lattice(places, different) if 0 < len(different) <= _MOST_VALUES else None
+    if places is None:
+        return None
+    different = np.unique(np.round(values, places))
+    room = (different[-1] - different[0]) * 10**places
+    return Lattice(places, different) if len(different) <= min(_MOST_VALUES, 0.9 * room) else None
 
 # %% ../../nbs/20_lattice.ipynb #18aa9113
 _FEWEST = 10  # values in between
