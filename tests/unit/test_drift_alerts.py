@@ -61,3 +61,20 @@ def test_thresholds_cover_few_rows() -> None:
         rows = weather(28, f"{start:%Y-%m-%d}", seed).sample(30, random_state=seed)
         alerts += bool(moved(learned, rows, start, 28))
     assert alerts <= 1
+
+
+def test_gaps_of_daily_rows_count_where_there_were_none() -> None:
+    learned = example.sample(1500, "2020-01-01")
+    noons = learned[learned["hour"] == 12].assign(temp=lambda rows: rows["temp"].fillna(12))
+    window = example.sample(28, "2024-06-01", seed=1)
+    window = window[window["hour"] == 12].assign(temp=12 + np.arange(28) % 7).reset_index(drop=True)
+    rare = noons.assign(temp=noons["temp"].mask(np.arange(len(noons)) % 50 == 0))
+    found = {}
+    for name, past in (("never", noons), ("rarely", rare)):
+        for missing in (1, 2, 3, 8):
+            rows = window.assign(temp=window["temp"].mask(window.index < missing))
+            sides = [duckdb.from_df(side) for side in (past, rows)]
+            (change,) = compare(*sides, {"temp": "number"}, block="datediff('day', DATE '2024-06-01', day) // 4")
+            found[name, missing] = "missing values" in change.reasons
+    assert [missing for (name, missing), has in found.items() if name == "never" and has] == [2, 3, 8]
+    assert [missing for (name, missing), has in found.items() if name == "rarely" and has] == [8]

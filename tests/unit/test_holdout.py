@@ -9,7 +9,7 @@ from kinds import ended, late, of, timeless, trips
 
 from daybook import example
 from daybook.contract import Contract
-from daybook.holdout import days_of, folds, is_held_out, origins, out_of_fold, period, rolling_origins
+from daybook.holdout import days_of, days_to_hold_out, folds, is_held_out, origins, out_of_fold, period, rolling_origins
 from daybook.project import DaybookError
 
 FRAME = of(ended, trips())
@@ -56,6 +56,22 @@ def test_holdout_is_the_last_days() -> None:
     assert np.unique(days_of(ended, FRAME)[is_last]).tolist() == [date(2024, 2, day) for day in range(3, 10)]
     shuffled = FRAME.sample(frac=1, random_state=0)
     assert set(shuffled[is_held_out(ended, shuffled, days=7)]["trip"]) == set(FRAME[is_last]["trip"])
+
+
+@pytest.mark.parametrize(
+    ("every", "count", "expected"),  # days from one row to the next, rows
+    [(1, 400, 28), (1, 56, 28), (1, 55, 11), (1, 20, 4), (1, 1, 1), (2, 200, 28), (7, 400, 190), (7, 100, 138)]
+    + [(7, 12, 28), (30, 144, 811), (30, 24, 138), (30, 3, 28), (365, 30, 2117)],
+)
+def test_default_holdout_has_days_enough(every: int, count: int, expected: int) -> None:
+    days = pd.Timestamp("1990-01-01") + pd.to_timedelta(np.arange(count) * every, unit="D")
+    frame = FRAME.iloc[np.arange(count) % len(FRAME)].assign(day=days).sample(frac=1, random_state=0)
+    assert days_to_hold_out(ended, frame) == expected
+    assert count == 1 or 0 < is_held_out(ended, frame, expected).sum() < count
+
+
+def test_default_holdout_of_rows_without_time_is_not_asked() -> None:
+    assert days_to_hold_out(timeless, FRAME) == days_to_hold_out(ended, FRAME[:0]) == 28
 
 
 def test_holdout_without_time_is_a_fifth() -> None:

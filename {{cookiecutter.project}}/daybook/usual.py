@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import t
 
-from .distance import angle, chance_angle, chance_distance, cohen_h, jensen_shannon, share_of
+from .distance import angle, chance_angle, chance_distance, cohen_h, counted_gaps, jensen_shannon, share_of
 from .grid import bins_of
 
 # %% ../../nbs/19_usual.ipynb #a59111cd
@@ -208,7 +208,7 @@ def usual(
 ) -> Usual:
     "What is usual for a column."
     n, m = int(reference.counts.sum()), int(window.counts.sum())
-    bound = _by_chance(reference, window, level, middles is not None)
+    bound = _by_chance(reference, window, learned, level, middles is not None)
     if spans.independent < FEWEST or is_dealt:
         sides = [_binned(side, reference, middles is not None) for side in (reference, window)]
         distance, gaps = permuted(*sides)
@@ -228,12 +228,14 @@ def usual(
     )
 
 
-def _by_chance(reference: Column, window: Column, level: float, is_number: bool) -> Usual:
+def _by_chance(reference: Column, window: Column, learned: Column, level: float, is_number: bool) -> Usual:
     "What rows differ by that are independent draws."
     n, m = int(reference.counts.sum()), int(window.counts.sum())
     bins = [_binned(side, reference, is_number)[:, :-1].sum(axis=0) for side in (reference, window)]
     share = share_of(chance_angle(n, m, level))
-    gaps = chance_angle(reference.rows, window.rows, level)
+    now, always = (side.missing.sum() / max(side.rows, 1) for side in (reference, learned))
+    counted = counted_gaps(now, round(max(now, always) * learned.rows), learned.rows, window.rows, level)
+    gaps = min(chance_angle(reference.rows, window.rows, level), counted)
     typical = chance_angle(3 * reference.rows // 4, 3 * window.rows // 4, level)
     return Usual(chance_distance(*bins, level), None, gaps, typical, share, share)
 
