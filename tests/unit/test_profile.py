@@ -108,7 +108,7 @@ def test_a_code_stays_one_beside_a_word() -> None:
     assert (zips.type, zips.form.is_code, zips.n_missing) == (str, True, 0)
 
 
-@pytest.mark.parametrize("large", ["1.174", "12.345", "1.234.567"])
+@pytest.mark.parametrize("large", ["1.174", "12.345"])
 def test_points_that_may_stand_between_thousands_are_no_decimals(large: str) -> None:
     values = [str(number) for number in range(100, 200)] + [f"{number}.{number + 100}" for number in range(1, 40)]
     found = column([*values, large])

@@ -148,7 +148,9 @@ def test_what_may_be_a_class_or_a_copy_is_asked() -> None:
 def test_points_that_may_stand_between_thousands_are_refused_with_both_ways_out() -> None:
     texts = [str(number) for number in range(400, 430)] + [f"{number}.{number + 400}" for number in range(1, 31)]
     frame = pd.DataFrame({"x": [0.5, 1.5, 2.5] * 20, "y": texts})
-    with pytest.raises(DaybookError, match=r"1.401 may have thousands or decimals: write it as 1401, or as 1.4010"):
+    with pytest.raises(
+        DaybookError, match=r"1.401 may have thousands or decimals: say --format y=1.234,56 or y=1,234.56"
+    ):
         proposal_of(frame, "y")
 
 

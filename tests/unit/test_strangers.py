@@ -40,7 +40,15 @@ def test_points_that_may_stand_between_thousands_are_asked_about() -> None:
     assert "is `1.007` of `sales` more than a thousand? Its point is read as decimal." in found.questions
 
 
-@pytest.mark.parametrize("other", ["1,133.63", "(10.65)", "1'178.90", "<0.5", "12-", "5 %"])
+@pytest.mark.parametrize(
+    ("other", "format"), [("1,133.63", "1,234.56"), ("1'178.90", "1'234.56"), ("1 178.9", "1 234.56")]
+)
+def test_one_number_with_thousands_says_how_they_are_written(other: str, format: str) -> None:
+    found = column([*NUMBERS, other])
+    assert (found.type, found.form.format, found.n_missing, found.form.unlike) == (float, format, 0, ())
+
+
+@pytest.mark.parametrize("other", ["(10.65)", "1'1178.90", "<0.5", "12-", "5 %"])
 def test_number_in_another_spelling_is_not_missing(other: str) -> None:
     found = column([*NUMBERS, other])
     assert (found.type, found.form.unlike, found.n_missing) == (str, (other,), 0)
@@ -107,7 +115,7 @@ def test_days_may_be_typed_integers(tmp_path: Path) -> None:
     assert (typed(tmp_path, days, pa.int64()).type, typed(tmp_path, days, pa.int64()).high) == (date, DAYS[-1])
     assert Profile(open_source(tmp_path / "t.parquet"), {"x": "%Y%m%d"}).columns["x"].type is date
     assert typed(tmp_path, [*range(20240100, 20240400)], pa.int64()).type is int
-    with pytest.raises(DaybookError, match="x: a format is for dates, and it holds float values"):
+    with pytest.raises(DaybookError, match="x: a format is for texts, and it holds float values"):
         profile(pd.DataFrame({"x": [1.5, 2.5]}), formats={"x": "%Y%m%d"})
 
 

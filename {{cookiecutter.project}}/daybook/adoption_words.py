@@ -60,7 +60,7 @@ def _line(proposal: Proposal, column: Column, role: str) -> Line:
     name = proposal.names.get(column.name, "")
     kind = type_shown(column, role.startswith("target"))
     if column.form.format and column.values:
-        kind += f", as {column.values[0][0]}"
+        kind += f", as {column.form.format if column.type in (int, float) else column.values[0][0]}"
     shown = proposal.left_out.get(column.name) or _seen(column)
     missing = percent(column.n_missing, column.rows) if column.n_missing else ""
     return Line(role, column.name, name if name != column.name else "", kind, missing, shown)

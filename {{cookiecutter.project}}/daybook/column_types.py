@@ -14,7 +14,7 @@ from datetime import date, datetime
 import duckdb
 
 from .conversion import conversion, kind_of_format, typed_conversion
-from .decimal_signs import MONTH, lists_codes, thousands
+from .decimal_signs import MONTH, lists_codes, thousands, thousands_format
 from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, forms_of_dates, measured, text_gaps
 from .sql import literal
 
@@ -24,7 +24,7 @@ class Form:
     "How a column is read."
 
     type: type | None  # bool, int, float, str, date or datetime; None: no field can hold it
-    format: str | None = None  # of dates that are not ISO
+    format: str | None = None  # of dates that are not ISO, or of numbers such as 1,234.56
     other_format: str | None = None  # one that fits every value, too
     gaps: tuple[str, ...] = ()  # texts that stand for a missing value
     doubtful: tuple[str, ...] = ()  # those of them that only do not fit the others
@@ -179,6 +179,8 @@ def _without_zone(values: str) -> tuple[str, ...]:
 
 def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -> Form:
     "The form of a column of texts."
+    if found := thousands_format(values, ", ".join(map(literal, sorted(GAPS))), decimal):
+        return Form(*found[:2], unlike=found[2])
     count = duckdb.sql(f"SELECT count(*) FROM {values}").fetchall()[0][0]
     for kind in (int, float, date, datetime):
         left = _left_over(values, kind, None, decimal)
@@ -205,7 +207,7 @@ def form_of(
     database: str = "VARCHAR",  # the column's type in DuckDB
     decimal: str = ".",
     has_gaps: bool = False,  # whether some cells are empty
-    format: str | None = None,  # of its dates, if its owner said it
+    format: str | None = None,  # of its dates or numbers, if its owner said it
 ) -> Form:
     "How a column is read: its type, its format, and the texts that stand for a missing value."
     kind = database_type(database)
@@ -228,8 +230,10 @@ def form_of(
     gaps = _gaps(values)
     if format:
         kind = kind_of_format(format)
-        left = _left_over(values, kind, format, decimal) or ()
-        words = [text for text in left if text in NO_DAY or not re.search(r"\d", text)]
+        left = _left_over(values, kind, format, decimal)
+        if kind is float and left is not None and left == _left_over(values, int, format, decimal):
+            kind = int
+        words = [text for text in left or () if text in NO_DAY or not re.search(r"\d", text)]
         return Form(kind, format, gaps=(*gaps, *words), doubtful=tuple(words))
     if _is_yes_or_no(values):
         return Form(bool, gaps=tuple(gaps))

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from .arrays import arrays
-from .fields import RowField, is_integer, row_field
+from .fields import RowField, is_integer, row_field, signs_of
 from .project import DaybookError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Contract(Target):
         key: Sequence[str] = (),  # fields that make a row unique
         time: str | None = None,  # the field that says which day a row is about; None: the day it is asked about
         missing: Mapping[str, Sequence[str]] | None = None,  # by field: what tables write for a missing value
-        formats: Mapping[str, str] | None = None,  # by field: how tables write a date, such as %d.%m.%Y; else ISO
+        formats: Mapping[str, str] | None = None,  # by field: how tables write it: %d.%m.%Y, or 1.234,56
         decimal: Literal[".", ","] = ".",  # of numbers in CSV files that do not show which one they use
     ):
         self.target, self.key, self.time, self.name = target, tuple(key), time, name
@@ -176,8 +176,10 @@ def _check(contract: Contract) -> None:
     everything = fields | {contract.target: contract.label}
     if absent := [name for name in (*contract.missing, *contract.formats) if name not in everything]:
         raise DaybookError(f"{contract.name}: missing or formats name {', '.join(absent)}, which is no field")
-    if wrong := [name for name in contract.formats if everything[name].kind != "time"]:
-        raise DaybookError(f"{contract.name}: formats are for dates and times, and {', '.join(wrong)} is none")
+    for name, format in contract.formats.items():
+        if everything[name].kind != ("number" if signs_of(format) else "time"):
+            forms = "%d.%m.%Y is one of dates, and 1.234,56 one of numbers"
+            raise DaybookError(f"{contract.name}: {format} is no format of {name}, a {everything[name].kind}; {forms}")
     counts = Counter(field.column.casefold() for field in (*fields.values(),))
     if twice := [field.alias for field in fields.values() if counts[field.column.casefold()] > 1]:
         raise DaybookError(

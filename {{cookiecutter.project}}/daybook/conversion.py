@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 import duckdb
 
+from .fields import signs_of
 from .project import DaybookError
 from .sql import literal
 
@@ -82,32 +83,44 @@ def _formatted(column: str, kind: type, form: str) -> str:
     midnight = f" AND {time} = date_trunc('day', {time})" if kind is date else ""
     return f"CASE WHEN year({time}) BETWEEN 1000 AND 9999{midnight} THEN {result} END"
 
+# %% ../../nbs/05_conversion.ipynb #b55be59d
+def _ungrouped(column: str, thousands: str, point: str) -> str:
+    "SQL: a number whose thousands may have signs between them, as a text without these, and with a decimal point."
+    form = rf" *[+-]?([0-9]+|[1-9][0-9]{{0,2}}({thousands}[0-9]{{3}})+)([{point}][0-9]*)? *"
+    digits = f"replace(regexp_replace({column}, {literal(thousands)}, '', 'g'), '{point}', '.')"
+    return f"CASE WHEN {_full(column, form)} THEN {digits} END"
+
 # %% ../../nbs/05_conversion.ipynb #0833259f
 def kind_of_format(format: str) -> type:
-    "Whether a format is that of dates or of times."
+    "Whether a format is that of dates, of times or of numbers."
+    if signs_of(format):
+        return float
     return datetime if re.search("%-?[HIXTc]", format) else date
 
 
 def check_format(column: str, format: str) -> None:
-    "Raise `DaybookError` for what is no format of dates."
+    "Raise `DaybookError` for what is no format of dates or numbers."
     try:
         duckdb.sql(f"SELECT try_strptime('', {literal(format)})").fetchall()
     except duckdb.Error:
-        raise DaybookError(f"{column}={format}: {format} is no format of dates; one is %d.%m.%Y") from None
+        forms = "%d.%m.%Y is one of dates, and 1.234,56 one of numbers"
+        raise DaybookError(f"{column}={format}: {format} is no format; {forms}") from None
 
 # %% ../../nbs/05_conversion.ipynb #14be9922
 def conversion(
     column: str,  # SQL of a column
     kind: type,  # bool, int, float, str, date or datetime
     is_text: bool = True,  # whether the column is VARCHAR; any other type is written out first
-    format: str | None = None,  # of dates and times, such as %d.%m.%Y; None is ISO
+    format: str | None = None,  # of dates and times, such as %d.%m.%Y, None is ISO; of numbers, such as 1.234,56
     decimal: str = ".",  # the decimal sign of texts
 ) -> str:  # SQL of a BOOLEAN, BIGINT, DOUBLE, VARCHAR, DATE, or TIMESTAMP in UTC
     "A column as values of a type; NULL where a value is none."
     column = column if is_text else f"CAST({column} AS VARCHAR)"
     if format and kind in (date, datetime):
         return f"({_formatted(column, kind, format)})"
-    if decimal == "," and is_text and kind in (int, float):
+    if is_text and kind in (int, float) and (signs := signs_of(format)):
+        column = f"({_ungrouped(column, *signs)})"
+    elif decimal == "," and is_text and kind in (int, float):
         column = f"(CASE WHEN NOT contains({column}, '.') THEN replace({column}, ',', '.') END)"
     writers = {int: _integer, float: _number, bool: _boolean, date: _date, datetime: _datetime}
     return f"({writers[kind](column)})" if kind in writers else column
@@ -174,6 +187,8 @@ def rule_of(kind: type, format: str | None = None, decimal: str = ".") -> str:
     "What a value should be, as messages say it."
     if kind in (date, datetime) and format:
         return f"input should be a {'date' if kind is date else 'time'} of the form {format}"
+    if kind in (int, float) and format:
+        return f"input should be a {'whole ' if kind is int else ''}number of the form {format}"
     comma = ", with a decimal comma" if decimal == "," else ""
     other = " (the contract's formats name any other form)"
     words = {

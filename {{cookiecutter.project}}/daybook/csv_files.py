@@ -69,7 +69,7 @@ def _sniffed(path: Path, connection: duckdb.DuckDBPyConnection, sample_size: int
     except duckdb.Error:
         return None
     quote = quote if quote in ('"', "'") else '"'
-    return Dialect(delimiter, quote, escape if escape in ('"', "'", "\\") else quote)
+    return Dialect(delimiter, quote, escape if escape in (quote, "\\") else quote)
 
 
 def _first_lines(path: Path) -> list[str]:

@@ -236,7 +236,7 @@ def _check_fits(self: Profile, column: str) -> None:
     "Raise `DaybookError` if the format that its owner said does not fit all dates of a column."
     cell, format = self._without_gaps(column), self.columns[column].form.format
     if not format and self.columns[column].type not in (date, datetime, None):
-        raise DaybookError(f"{column}: a format is for dates, and it holds {self.columns[column].type.__name__} values")
+        raise DaybookError(f"{column}: a format is for texts, and it holds {self.columns[column].type.__name__} values")
     if not format:
         return
     query = f"SELECT rowid, {cell} FROM {self.table} WHERE {cell} IS NOT NULL AND {self.sql(column)} IS NULL"
@@ -247,4 +247,4 @@ def _check_fits(self: Profile, column: str) -> None:
         count = duckdb.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
         shown = ", ".join(f"row {row} ({text})" for row, text in rows)
         shown += f" and {count - 3:,} more" if count > 3 else ""
-        raise DaybookError(f"{column}: not a date written as {format}: {shown}")
+        raise DaybookError(f"{column}: not written as {format}: {shown}")

@@ -10,6 +10,7 @@ __all__ = ['Bounds', 'MOST_VALUES', 'bounds', 'two_meanings', 'unfit', 'is_close
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -93,13 +94,13 @@ MOST_VALUES = 20
 
 
 def two_meanings(
-    text: str,  # such as 1.174
+    column: Column,  # of texts such as 1.174
 ) -> str:
-    "Why no field is made of numbers whose points may stand between thousands, and how to write them."
-    digits = text.replace(".", "")
+    "Why no field is made of numbers whose points may stand between thousands, and how to say what they are."
+    text, formats = column.form.unlike[0], [shlex.quote(f"{column.name}={form}") for form in ("1.234,56", "1,234.56")]
     if text.count(".") > 1:
-        return f"{text} has points between thousands: write it as {digits}"
-    return f"{text} may have thousands or decimals: write it as {digits}, or as {text}0"
+        return f"{text} may be a number or a code: say --format {formats[0]}, or write it with a letter"
+    return f"{text} may have thousands or decimals: say --format {formats[0]} or {formats[1]}"
 
 
 def unfit(
@@ -117,7 +118,7 @@ def unfit(
     if same := [name for name in others if name.casefold() == column.name.casefold()]:
         return f"its name is that of {same[0]} but for capitals"
     if column.type is None and column.form.unlike:
-        return two_meanings(column.form.unlike[0])
+        return two_meanings(column)
     if column.type is None:
         is_nested = column.form.type is None and "NULL" not in column.database
         return f"it holds {column.database}" if is_nested else "it is empty"
@@ -240,7 +241,8 @@ def proposed_field(column: Column, name: str, is_target: bool = False) -> Propos
     "What a column becomes in a contract."
     note = ", ".join(filter(None, [seen(column), gaps_seen(column)]))
     if column.form.format:
-        note += f", written {column.form.format if column.personal else column.values[0][0]}"
+        is_form = column.personal or column.type in (int, float)
+        note += f", written {column.form.format if is_form else column.values[0][0]}"
     note += "".join(f"; {text} is perhaps {other}" for text, _, other in column.rare[:1])
     arguments = _arguments(column, name)
     if is_target and column.type is str:

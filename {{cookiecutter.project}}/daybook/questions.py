@@ -85,7 +85,7 @@ def _of_times(column: Column) -> str | None:
         return f"is `{column.name}` a time? It is read as a number{how}."
     return None
 
-
+# %% ../../nbs/51_questions.ipynb #1def5d64
 def _column_questions(
     field: ProposedField,
     unit: str | None = None,  # a text that was asked about already
@@ -105,6 +105,8 @@ def _column_questions(
         found.append(f"is {name} a number? It is read as text, since {_listed(list(unlike))} is none.")
     elif unlike and column.type is datetime:
         found.append(f"{name}: `{unlike[0]}` has no time zone, and others have one: is it UTC? It is read as that.")
+    elif unlike and column.form.format:
+        found.append(f"is `{unlike[0]}` of {name} more than a thousand? It is read so.")
     elif unlike and "," in unlike[0]:
         found.append(f"does `{unlike[0]}` of {name} list two codes? Its comma is read as decimal.")
     elif unlike:

@@ -148,8 +148,11 @@ def _check_target(column: Column) -> None:
         text = (*column.form.unlike, column.values[0][0])[0]
         if re.fullmatch(r"[^\w\s]*\d[\d.,'’\s]*\D{0,4}", text):
             why = f"it holds texts such as {printable(text)}: write numbers with a decimal point and nothing else"
+            if match := re.fullmatch(r"-?[1-9]\d{0,2}([,.])\d{3}(\1\d{3})*", text):  # which may be thousands
+                form = "1,234.56" if match[1] == "," else "1.234,56"
+                why += f", or say --format {shlex.quote(f'{column.name}={form}')}"
     elif column.type is None and column.form.unlike:
-        why = two_meanings(column.form.unlike[0])
+        why = two_meanings(column)
     elif not column.n_distinct:
         why = "it is empty"
     else:

@@ -43,7 +43,11 @@ ADOPT = (
     click.option("--key", metavar="COLUMN", multiple=True, help="What makes a row unique; repeatable, or as day,shop."),
     DATABASE,
     click.option(
-        "--format", "formats", metavar="COLUMN=FORMAT", multiple=True, help="How dates are written, as day=%d/%m/%Y."
+        "--format",
+        "formats",
+        metavar="COLUMN=FORMAT",
+        multiple=True,
+        help="How dates or numbers are written, as day=%d/%m/%Y or sum=1.234,56.",
     ),
     click.option("--simulate", is_flag=True, help="No row of the table gets into the project: draw a sample."),
     click.option("--force", is_flag=True, help="Replace a chapter that has uncommitted changes, too."),
