@@ -177,10 +177,13 @@ def test_command_needs_a_store_that_is_elsewhere(
     assert main(["--once"]) == 2
     monkeypatch.setenv("IOLOG_STORE", str(demand / "iolog"))
     assert main(["--once"]) == 2
-    assert [line[:21] for line in capsys.readouterr().err.splitlines()] == [
-        "daybook: nowhere to s",
-        "daybook: nothing to s",
-    ]
+    monkeypatch.setenv("IOLOG_STORE", str(demand / "store"))
+    monkeypatch.setenv("IOLOG_DIR", "io-log")
+    assert main(["--once"]) == 2
+    nowhere, same, absent = capsys.readouterr().err.splitlines()
+    assert nowhere.startswith("daybook: nowhere to ship to: set IOLOG_STORE")
+    assert same.startswith("daybook: nothing to ship: IOLOG_STORE is ")
+    assert absent == f"daybook: nothing to ship: there is no folder {demand / 'io-log'}, which IOLOG_DIR names"
 
 
 @pytest.mark.parametrize("arguments", [["--every", "0"], ["--every", "-1"], ["--grace", "-5"], ["--every", "1e300"]])

@@ -37,8 +37,13 @@ def test_log_of_the_project_is_where_the_environment_says(demand: Path, monkeypa
     monkeypatch.setenv("IOLOG_DIR", "elsewhere")
     monkeypatch.setenv("IOLOG_STORE", "memory://bikes")
     assert (Log(contract).folder, Log(contract).store.url("a")) == (demand / "elsewhere", "memory:///bikes/a")
+    monkeypatch.setenv("IOLOG_DIR", "~/iolog")
+    assert Log(contract).folder == Path.home() / "iolog"
     assert Log(contract, demand / "other").store.root == str(demand / "other")
     assert Log(contract, store=demand / "tables").store.root == str(demand / "tables")
+    monkeypatch.setenv("IOLOG_DIR", "s3://bucket/iolog")
+    with pytest.raises(DaybookError, match="IOLOG_DIR=s3://bucket/iolog: must be a folder of this machine"):
+        Log(contract)
 
 
 @pytest.mark.parametrize("is_compacted", [False, True])

@@ -26,6 +26,9 @@ __all__ = ["tag"]  # the fixture
         ("IOLOG_SAMPLE_RATE", "2", "IOLOG_SAMPLE_RATE=2: input should be less than or equal to 1"),
         ("IOLOG_ON_ERROR", "ignore", "IOLOG_ON_ERROR=ignore: input should be 'warn' or 'fail'"),
         ("IOLOG_DIR", "s3://bucket/iolog", "IOLOG_DIR=s3://bucket/iolog: must be a folder of this machine"),
+        ("SERVICE_APIKEY", "secret", "^SERVICE_APIKEY is no setting: is SERVICE_API_KEY meant\\?$"),
+        ("service_worker", "4", "service_worker is no setting: is SERVICE_WORKERS meant"),
+        ("IOLOG_SYNCH", "1", "IOLOG_SYNCH is no setting: is IOLOG_SYNC meant"),
     ],
 )
 def test_options_refuse_a_wrong_setting(
@@ -45,6 +48,14 @@ def test_options_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         "logging": {"access": {"enabled": False}},
     }
     assert (os.environ["OMP_NUM_THREADS"], os.environ["OTEL_SDK_DISABLED"]) == ("7", "true")
+
+
+@pytest.mark.parametrize(
+    "name", ["SERVICE_HOST", "SERVICE_PORT_3000_TCP", "IOLOG_STORE", "IOLOG_KEEP_DAYS", "service_device"]
+)
+def test_other_variables_are_no_misspelled_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "auto" if name == "service_device" else "1")
+    assert serving.options()["workers"] == 1
 
 
 def test_log_folder_is_seen_from_where_the_service_was_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,14 +37,14 @@ from .project import DaybookError, from_project, project_root
 from .redaction import Redaction, hash_value
 from .relations import Relation, left_join, of_one_row
 from .replay import json_value
-from .settings import EnvironmentSettings
+from .settings import EnvironmentSettings, folder_of_log
 from .sql import Instant, identifier, instant
 from .targets import day_sql, prediction_columns
 
 # %% ../../nbs/16_log.ipynb #c04ab0c0
 def log_folder() -> Path:
     "The folder of this project's log."
-    return project_root() / (os.environ.get("IOLOG_DIR") or "iolog")
+    return folder_of_log(project_root())
 
 
 class Log:

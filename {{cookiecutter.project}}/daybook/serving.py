@@ -41,6 +41,7 @@ from .responses import ActualsResponse, ClassesResponse, PredictResponse, actual
 from .service_metrics import count_model
 from .service_output import print_json
 from .service_settings import Keys, ServiceSettings, connections_of
+from .settings import folder_of_log
 from .supervision import end_with_parent, fail, is_worker, own_metrics_folder, supervise
 
 if TYPE_CHECKING:
@@ -54,10 +55,7 @@ def options() -> dict[str, Any]:
     with bento.errors():
         settings = ServiceSettings.read()
         RecorderSettings.read()  # a wrong one stops the service at once
-        if "://" in (url := os.environ.get("IOLOG_DIR", "")):
-            raise DaybookError(
-                f"IOLOG_DIR={url}: must be a folder of this machine, which IOLOG_STORE=<URL> is shipped from"
-            )
+        folder_of_log(Path())
     return {"workers": settings.workers, "logging": {"access": {"enabled": False}}}
 
 # %% ../../nbs/13_serving.ipynb #eef45fc7
@@ -143,7 +141,7 @@ def champion(contract: Contract) -> Served:
 def log_folder(served: Served) -> Path:
     "Where this process logs."
     here = psutil.Process(os.getppid()).cwd() if served.bento else Path.cwd()
-    return Path(here, os.environ.get("IOLOG_DIR") or "iolog")
+    return folder_of_log(Path(here))
 
 # %% ../../nbs/13_serving.ipynb #569bd16b
 async def model_page(served: Served, scope: Scope, receive: Receive, send: Send) -> None:

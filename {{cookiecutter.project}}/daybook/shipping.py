@@ -21,6 +21,7 @@ import click
 from .files import Folder
 from .project import DaybookError, from_project, project_root
 from .segments import close_orphans, closed_segments
+from .settings import folder_of_log
 
 # %% ../../nbs/10_shipping.ipynb #9d860141
 def _has(store: Folder, path: str, size: int) -> bool:
@@ -133,8 +134,7 @@ def _places() -> tuple[Path, Folder]:
     "The log's folder and its store, from the environment; raises `DaybookError` if there is nowhere to ship to."
     if not os.environ.get("IOLOG_STORE"):
         raise DaybookError("nowhere to ship to: set IOLOG_STORE to a folder or URL, such as s3://bucket/iolog")
-    folder, store = Path(os.environ.get("IOLOG_DIR") or "iolog"), Folder.at(from_project(os.environ["IOLOG_STORE"]))
-    folder = folder if folder.is_absolute() else project_root() / folder
+    folder, store = folder_of_log(project_root()), Folder.at(from_project(os.environ["IOLOG_STORE"]))
     if not is_elsewhere(store, folder):
         raise DaybookError(f"nothing to ship: IOLOG_STORE is {folder}, where the service writes its log")
     return folder, store
@@ -191,6 +191,8 @@ def ship(every: float, grace: float, once: bool) -> int:
     folder, store = _places()
     _print_messages()
     shipper = Shipper(folder, store)
+    if once and not folder.is_dir():
+        raise DaybookError(f"nothing to ship: there is no folder {folder}, which IOLOG_DIR names")
     if once:
         return 0 if shipper.ship() else 1
     logger.info("closed segments are shipped from %s to %s", folder, store.url("").rstrip("/"))
