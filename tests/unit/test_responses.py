@@ -105,6 +105,7 @@ def test_align_puts_classes_into_the_order_of_today() -> None:
         ({}, "hour: field required (row 0 and 876 more)"),
         ({"hour": 24}, "hour: input should be less than 24 (row 0 and 876 more)"),
         (dict.fromkeys("abcde", 1), "; 3 more are in the detail"),
+        (dict.fromkeys("abc", 1), "; 1 more is in the detail"),
     ],
 )
 def test_response_says_once_what_is_wrong_in_all_rows(row: dict[str, Any], error: str) -> None:
@@ -133,6 +134,28 @@ def test_response_says_what_to_write(row: dict[str, Any], error: str) -> None:
     endpoint = Endpoint(create_model("Input", rows=(list[kind], ...)), lambda: pytest.fail("it was called"))
     status, response = asyncio.run(endpoint.respond(json.dumps({"rows": [row]}).encode()))
     assert (status, json.loads(response)["error"]) == (400, error)
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"store": 45.0, "flag": 0, "calm": "no"}, "calm: input should be a valid number (row 0)"),
+        (
+            {"store": 45.5, "flag": 0, "calm": 1},
+            "store: input should be a valid integer, got a number with a fractional part",
+        ),
+        ({"store": 45.0, "flag": 2, "calm": "no"}, "flag: input should be a valid boolean (row 0); calm: "),
+        ({"store": 45.0, "flag": 1, "calm": 1, "day": "2024-02-30", "more": 1}, "day: input should be "),
+    ],
+)
+def test_response_names_no_field_that_is_only_written_differently(row: dict[str, Any], error: str) -> None:
+    fields = {"store": (int, ...), "flag": (bool, ...), "calm": (float, ...), "day": (date | None, None)}
+    kind = create_model("Row", __config__=ConfigDict(extra="forbid"), **fields)
+    endpoint = Endpoint(create_model("Input", rows=(list[kind], ...)), lambda: pytest.fail("it was called"))
+    status, response = asyncio.run(endpoint.respond(json.dumps({"rows": [row]}).encode()))
+    found = json.loads(response)
+    assert status == 400 and found["error"].startswith(error)
+    assert len(found["detail"]) == found["error"].count(";") + 1
 
 
 def test_response_to_what_is_no_json_says_so() -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from . import models
 from .bootstrap import bootstrap_ci
+from .card import format_number as number
 
 # %% ../../nbs/26_backtest.ipynb #b21f8dd7
 LEAST_DAYS = 7  # with fewer, drawing days says nothing
@@ -42,7 +43,7 @@ def percent(share: float) -> str:
 def _gain(difference: float, loss: float, needed: float) -> Condition:
     "Whether a candidate saves enough of the champion's loss, which is a profit if it is below zero."
     if not loss:
-        words = f"changes a loss of zero by {difference:+.4g}, has to lower it"
+        words = f"changes a loss of zero by {number(difference, '+')}, has to lower it"
         return Condition("gain", needed, None, difference < 0, words)
     gain = 0.0 - difference / abs(loss)
     found = f"saves {percent(gain)}" if gain >= 0 else f"adds {percent(-gain)}"
@@ -62,7 +63,8 @@ def _interval(low: float | None, high: float | None, level: float) -> Condition:
     "Whether the difference cannot be chance."
     if low is None or high is None:
         return Condition("interval", 0.0, None, False, "too few days or rows for an interval of the difference")
-    words = f"the {percent(level)} interval of the difference is {low:+.4g} to {high:+.4g}, needs to end below zero"
+    bounds = f"{number(low, '+')} to {number(high, '+')}"
+    words = f"the {percent(level)} interval of the difference is {bounds}, needs to end below zero"
     return Condition("interval", 0.0, high, bool(high < 0), words)
 
 # %% ../../nbs/26_backtest.ipynb #e054c921

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from . import backtest_summary  # noqa: F401, gives a backtest its words
 from .bootstrap import bootstrap_ci
+from .card import format_number as number
 from .judging import Backtest, judge  # noqa: F401, judge is what a report begins with
 from daybook.pictures import (
     BLUE,
@@ -83,13 +84,13 @@ def _draw_means(backtest: Backtest, axis: Axes) -> None:
         if np.isfinite([low, high]).all():
             axis.plot([low, high], [row, row], color=look["color"], linewidth=3, solid_capstyle="butt", alpha=0.5)
         axis.plot(mean, row, color=look["color"], marker=look["marker"] or "|", markersize=8)
-        axis.annotate(f"{mean:.4g}", (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        axis.annotate(number(mean), (mean, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
     names = [look["label"] for look in looks.values()]
     if made.low is not None:
         row = len(names)
         axis.plot([made.low, made.high], [row, row], color=SKY, linewidth=6, solid_capstyle="butt")
         axis.annotate(
-            f"{made.value:.4g}", (made.value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9
+            number(made.value), (made.value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9
         )
         names.append("when it was made")
     axis.set(title=f"mean {decision.metric}, 95 % intervals", ylim=(len(names) - 0.5, -0.7))
@@ -105,7 +106,7 @@ def picture_errors(self: Backtest) -> Picture:
     (left, axis), (right, means) = new_figure(height=3.4), new_figure(height=3.4)
     _draw_errors(self, axis)
     _draw_means(self, means)
-    names = ", ".join(f"{look['label']} {self.table.loc[name].iloc[1]:.4g}" for name, look in _looks(self).items())
+    names = ", ".join(f"{look['label']} {number(self.table.loc[name].iloc[1])}" for name, look in _looks(self).items())
     text = f"{self.decision.metric}: {names}"
     return gallery([(left, f"{text}; over the days of the window"), (right, f"{text}; with 95 % intervals")])
 
@@ -138,11 +139,11 @@ def picture_months(self: Backtest) -> Picture:
     low, high = axis.get_ylim()
     axis.set(title=f"{metric} by month", ylim=(min(0, low), 1.1 * high))
     legend(axis)
-    pictures.append((first, f"{metric} in service by month: " + ", ".join(f"{value:.4g}" for value in shown[metric])))
+    pictures.append((first, f"{metric} in service by month: " + ", ".join(number(value) for value in shown[metric])))
     if "bias" in shown:
         second, other = new_figure(height=3)
         _draw_months(other, shown, "bias", "bias: above zero, predictions are too high")
-        pictures.append((second, "bias by month: " + ", ".join(f"{value:+.4g}" for value in shown["bias"])))
+        pictures.append((second, "bias by month: " + ", ".join(number(value, "+") for value in shown["bias"])))
     for figure, _ in pictures:
         every, names = -(-len(shown) // 12), _month_names(shown["month"])
         figure.axes[0].set_xticks(range(0, len(shown), every), names[::every])
@@ -170,7 +171,7 @@ def picture_slices(self: Backtest) -> Picture:
     axis.set(title=f"{metric} of the worst parts; dashed: of all rows", ylim=(len(shown) - 0.4, -0.6))
     axis.grid(axis="x")
     axis.grid(visible=False, axis="y")
-    alt = "; ".join(f"{part['slice']} {part[metric]:.4g}" for _, part in shown.iterrows())
+    alt = "; ".join(f"{part['slice']} {number(part[metric])}" for _, part in shown.iterrows())
     return show(figure, f"{metric} of the worst parts: {alt or 'none'}")
 
 # %% ../../nbs/29_backtest_report.ipynb #b23b441e

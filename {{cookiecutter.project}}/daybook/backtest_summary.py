@@ -12,6 +12,7 @@ import pandas as pd
 from fastcore.basics import patch
 
 from .backtest import percent
+from .card import format_number as number
 from .checks import BASELINE, CALIBRATION, WHEN_MADE, Check
 from .decision import Decision
 from .judging import Backtest
@@ -44,7 +45,7 @@ def _of_candidates(backtest: Backtest) -> str:
     before, after = (decision.metrics[name][metric] for name in (decision.champion, tag))
     gain = f", {percent(1 - after / before)} less" if before > 0 else ""
     rows = f"{decision.window.rows:,} rows of {decision.window.days} days"
-    text = f"Promote {tag}: {metric} is {after:.4g} instead of {before:.4g} on {rows}{gain}."
+    text = f"Promote {tag}: {metric} is {number(after)} instead of {number(before)} on {rows}{gain}."
     better = [name for name in decision.baselines if decision.metrics[name][metric] <= after]
     return f"{text} It is no better than the {better[0]}, though." if better else text
 
@@ -52,10 +53,10 @@ def _of_candidates(backtest: Backtest) -> str:
 def _of_service(decision: Decision) -> str:
     "The answer about the service, if nothing is wrong."
     window, made, naive = decision.window, _check(decision, WHEN_MADE), _check(decision, BASELINE)
-    text = f"{decision.metric} is {decision.in_service:.4g} on {window.rows:,} rows of {window.days} days"
+    text = f"{decision.metric} is {number(decision.in_service)} on {window.rows:,} rows of {window.days} days"
     if made is None and naive is None:
         return f"{text}; whether that is good cannot be told: {decision.checks[0].words}."
-    beside = f"{made.ratio:.2f} times the {decision.when_made:.4g} of when the model was made" if made else ""
+    beside = f"{made.ratio:.2f} times the {number(decision.when_made)} of when the model was made" if made else ""
     less = f"{percent(1 - naive.ratio)} less than the baseline" if naive else ""
     return f"{text}: {' and '.join(filter(None, [beside, less]))}."
 
@@ -178,7 +179,8 @@ def basis(self: Backtest) -> list[str]:
     if reference.value is not None:
         made = f"When the model was made: {reference.words}, {days}{reference.rows:,} rows"
         if reference.low is not None:
-            made += f"; {decision.metric} was {reference.value:.4g} ({reference.low:.4g} to {reference.high:.4g})"
+            bounds = f"{number(reference.low)} to {number(reference.high)}"
+            made += f"; {decision.metric} was {number(reference.value)} ({bounds})"
     found = [f"{rows}; {self.repetition()}.", f"{made}.", *decision.notes]
     if not decision.baselines:
         found.append("There is no baseline, as no actual was known before the window.")

@@ -107,7 +107,10 @@ class Comparison:
         return self.model_loss - self.baseline_loss > self.margin
 
     def __str__(self) -> str:
-        numbers = f"{self.metric} {self.model_loss:.3g} instead of {self.baseline_loss:.3g} ({self.baseline})"
+        model, baseline = (
+            f"{loss:,.0f}" if abs(loss) >= 100 else f"{loss:.3g}" for loss in (self.model_loss, self.baseline_loss)
+        )
+        numbers = f"{self.metric} {model} instead of {baseline} ({self.baseline})"
         share = "" if self.gain is None else f"{abs(100 * self.gain):.0f} %"
         if self.is_better:
             return f"The model beats the naive baseline{share and f' by {share}'}: {numbers}."

@@ -50,11 +50,14 @@ def check_facts(
             raise DaybookError(f"record({name}={value!r}): write a text, or None")
 
 # %% ../../nbs/30_card.ipynb #2a3660af
-def format_number(value: float) -> str:
+def format_number(
+    value: float,
+    sign: str = "",  # +: of positive numbers, too
+) -> str:
     "A number with separators, and four digits at most if it has a fraction."
     if not isinstance(value, float):
-        return f"{value:,}"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:,.4g}"
+        return f"{value:{sign},}"
+    return f"{value:{sign},.0f}" if 1000 <= abs(value) < 1e12 else f"{value:{sign},.4g}"
 
 # %% ../../nbs/30_card.ipynb #ebe52c44
 def deciding(metrics: Mapping[str, float]) -> list[tuple[str, str]]:

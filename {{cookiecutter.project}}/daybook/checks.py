@@ -15,6 +15,7 @@ import pandas as pd
 
 from .backtest import LEAST_DAYS, percent
 from .bootstrap import bounds, ratio_ci, resample
+from .card import format_number as number
 from .contract import Contract
 from .scores import IN_SERVICE
 
@@ -81,9 +82,9 @@ def check_degradation(
         return untold(WHEN_MADE, f"what {metric} was when the model was made rests on {len(made)} days only")
     now, then = (each[name].sum() / each["n"].sum() for each, name in ((days, champion), (made, "loss")))
     if then <= 0:
-        return untold(WHEN_MADE, f"{metric} was {then:.4g} when the model was made, of which there is no ratio")
+        return untold(WHEN_MADE, f"{metric} was {number(then)} when the model was made, of which there is no ratio")
     ratio, low, high = ratio_ci(_sums(days, champion), _sums(made, "loss"))
-    words = f"{metric} is {now:.4g}, {ratio:.2f} times the {then:.4g} that the model had when it was made"
+    words = f"{metric} is {number(now)}, {ratio:.2f} times the {number(then)} that the model had when it was made"
     words += f" ({low:.2f} to {high:.2f}; {tolerated:.4g} is tolerated)"
     return Check(WHEN_MADE, *_finite(ratio, low, high), None, tolerated, bool(low > tolerated), words)
 
@@ -94,14 +95,15 @@ BASELINE = "baseline"
 def _without_ratio(metric: str, champion: float, baseline: float, name: str, low: float, high: float) -> Check:
     "The check where a loss is zero or below, so that there is no ratio; the bounds are those of the difference."
     answer = "better than" if high < 0 else "worse than" if low > 0 else "not clearly better than"
-    numbers = f"{metric} is {champion:.4g} instead of {baseline:.4g} (difference {low:+.4g} to {high:+.4g})"
-    words = f"the champion is {answer} the {name}: {numbers}"
+    numbers = f"{metric} is {number(champion)} instead of {number(baseline)}"
+    bounds = f"(difference {number(low, '+')} to {number(high, '+')})"
+    words = f"the champion is {answer} the {name}: {numbers} {bounds}"
     return Check(BASELINE, None, None, None, None, None, bool(high >= 0), words)
 
 
 def _beside(metric: str, champion: float, baseline: float, name: str, low: float, high: float) -> str:
     "What a champion is beside a baseline, in words; the bounds are those of the ratio."
-    numbers = f"{metric} is {champion:.4g} instead of {baseline:.4g} ({low:.3f} to {high:.3f} times it)"
+    numbers = f"{metric} is {number(champion)} instead of {number(baseline)} ({low:.3f} to {high:.3f} times it)"
     ratio = champion / baseline
     if high < 1:
         answer = f"{percent(1 - ratio)} better than"
@@ -174,8 +176,8 @@ def check_calibration(
     if why := _too_few(pd.DataFrame({"n": counts}), min_rows):
         return [untold(CALIBRATION, why)]
     level, checks = 1 - 0.05 / max(len(classes), 1), []
-    for number, name in enumerate(classes or [""]):
-        predicted, happened = (y_pred[:, number], y_true == number) if classes else (y_pred, y_true)
+    for position, name in enumerate(classes or [""]):
+        predicted, happened = (y_pred[:, position], y_true == position) if classes else (y_pred, y_true)
         sums = np.column_stack([np.add.reduceat(np.asarray(each, float), first) for each in (predicted, happened)])
         label = f"{CALIBRATION} of {name}" if name else CALIBRATION
         check = _calibration_of(label, np.column_stack([sums, counts]), level)

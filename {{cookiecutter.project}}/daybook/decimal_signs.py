@@ -40,12 +40,16 @@ def lists_codes(
 # %% ../../nbs/05_decimal_signs.ipynb #3c95b530
 def _with_commas(rows: duckdb.DuckDBPyRelation, is_listed: bool) -> list[str]:
     "Columns that have commas; between commas, none that lists answers."
-    test = "bool_or(contains({0}, ','))"
-    if is_listed:
-        one, more = (f"bool_or(regexp_full_match({{0}}, '{form}'))" for form in (r"\s*\d+\s*", r"\d(,\d){{2,}}"))
-        test += f" AND ({more} OR ({one} AND {lists_codes('{0}')})) IS NOT TRUE"
-    tests = (f"{test.format(identifier(name))} AS {identifier(name)}" for name in rows.columns)
-    return [name for name, has in zip(rows.columns, rows.aggregate(", ".join(tests)).fetchall()[0], strict=True) if has]
+
+    def having(test: str, names: list[str]) -> list[str]:
+        if not names:
+            return []
+        tests = (f"{test.format(identifier(name))} AS {identifier(name)}" for name in names)
+        return [name for name, has in zip(names, rows.aggregate(", ".join(tests)).fetchall()[0], strict=True) if has]
+
+    names = having("bool_or(contains({0}, ','))", rows.columns)
+    one, more = (f"bool_or(regexp_full_match({{0}}, '{form}'))" for form in (r"\s*\d+\s*", r"\d(,\d){{2,}}"))
+    return having(f"({more} OR ({one} AND {lists_codes('{0}')})) IS NOT TRUE", names) if is_listed else names
 
 
 def count_commas(

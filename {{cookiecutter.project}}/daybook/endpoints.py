@@ -18,7 +18,7 @@ from pydantic import BaseModel, PydanticUserError, ValidationError
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .bodies import MANY, fields_of_rows, read_body, read_rows
+from .bodies import MANY, fields_of_rows, forgiven_places, read_body, read_rows
 from .project import as_clause
 from .record import parsed
 from .recorder import request_id
@@ -32,10 +32,13 @@ _rules = {
 }
 
 
-def faults_of(error: ValidationError) -> list[dict[str, Any]]:
+def faults_of(kind: type[BaseModel], body: bytes | bytearray, error: ValidationError) -> list[dict[str, Any]]:
     "What is wrong with a body: each field and rule once, where it is broken first, and how often."
     faults: dict[tuple, dict[str, Any]] = {}
+    forgiven = forgiven_places(kind, body, error)
     for detail in error.errors(include_context=False, include_input=False):
+        if detail["loc"] in forgiven:
+            continue
         fields = tuple(part for part in detail["loc"] if not isinstance(part, int))
         fault = faults.setdefault((fields, detail["msg"]), detail | {"count": 0})
         fault["count"] += 1
@@ -61,18 +64,20 @@ def beginning(value: Any) -> Any:
 
 def first_faults(kind: type[BaseModel], body: bytes | bytearray) -> list[dict[str, Any]]:
     "What is wrong with the beginning of a body."
+    first = to_json(beginning(parsed(body)))
     try:
-        read_body(kind, to_json(beginning(parsed(body))))
+        read_body(kind, first)
     except ValidationError as error:
-        return faults_of(error)
+        return faults_of(kind, first, error)
     return []
 
 
 def invalid(kind: type[BaseModel], body: bytes | bytearray, error: ValidationError) -> bytes:
     "The response to a body that breaks its contract."
     count = error.error_count()
-    faults = faults_of(error) if count <= MANY else first_faults(kind, body)
-    more = [f"{len(faults) - 3} more are in the detail"] if len(faults) > 3 else []
+    faults = faults_of(kind, body, error) if count <= MANY else first_faults(kind, body)
+    others = len(faults) - 3
+    more = [f"{others} more {'are' if others > 1 else 'is'} in the detail"] if others > 0 else []
     where = "of which its first ten rows show these" if faults else "none of them in its first ten rows"
     more += [f"the body has {count:,} faults, {where}"] if count > MANY else []
     return to_json({"error": "; ".join([*map(sentence, faults[:3]), *more]), "detail": faults[:MOST]})

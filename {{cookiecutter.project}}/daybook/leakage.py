@@ -18,7 +18,8 @@ from .roles import Roles
 # %% ../../nbs/52_leakage.ipynb #830502d3
 def _later(profile: Profile, column: str, time: str) -> float:
     "The share of rows, of those that have both, in which a date is later than the time."
-    day, other = (f"CAST({profile.sql(name)} AS DATE)" for name in (time, column))
+    is_timed = profile.columns[time].type is profile.columns[column].type is datetime
+    day, other = (f"CAST({profile.sql(name)} AS {'TIMESTAMP' if is_timed else 'DATE'})" for name in (time, column))
     return duckdb.sql(f"SELECT coalesce(avg(CAST({other} > {day} AS INT)), 0) FROM {profile.table}").fetchall()[0][0]
 
 # %% ../../nbs/52_leakage.ipynb #0d29f7ef
@@ -139,8 +140,9 @@ def leaks(
         if name in found or not _is_as_fine(column, profile.columns[roles.target]):
             continue
         share = explained(profile, name, roles.target)
-        if share > 0.999:
+        are_numbers = {column.type, profile.columns[roles.target].type} <= {int, float}
+        if share > (1 - 1e-9 if are_numbers else 0.999):
             found[name] = f"is {roles.target} under another name"
         elif share > ALMOST:
-            found[name] = f"alone predicts {roles.target} almost perfectly ({100 * share:.0f} %)"
+            found[name] = f"alone predicts {roles.target} almost perfectly ({100 * share:.3g} %)"
     return found

@@ -21,6 +21,7 @@ from .column_types import Form, database_type, form_of
 from .conversion import check_format, typed_conversion, without_missing
 from .project import DaybookError
 from .sources import Source
+from .spellings import rare_spellings
 from .sql import identifier, literal, make_room
 
 # %% ../../nbs/50_profile.ipynb #36a64d52
@@ -42,6 +43,7 @@ class Column:
     values: tuple[tuple[str, int], ...] = ()  # the most frequent, as they are written, and how often
     rare: tuple[tuple[str, int, str], ...] = ()  # a rare spelling, how often, and what it is perhaps
     personal: str | None = None  # what kind of personal data it looks like
+    negative: tuple[str, int] | None = None  # its only negative number, as it is written, and how often
 
     @property
     def type(self) -> type | None:
@@ -105,17 +107,6 @@ def _fillers(values: str, form: Form) -> list[str]:
         low, high = low.date(), high.date()
     return [text for text, value in rows if value is not None and test(value, low, high)]
 
-# %% ../../nbs/50_profile.ipynb #777608dc
-def _rare(values: str) -> tuple[tuple[str, int, str], ...]:
-    "Rare spellings of a column, how often they occur, and the frequent value that each is perhaps."
-    same = "nfc_normalize(lower(trim(r.text))) = nfc_normalize(lower(trim(f.text)))"
-    near = "lower(trim(r.text)) = lower(trim(f.text)) OR (length(r.text) > 3 AND levenshtein(r.text, f.text) <= 2"
-    near += " AND jaro_winkler_similarity(lower(r.text), lower(f.text)) > 0.8 AND NOT regexp_matches(r.text, '[0-9]'))"
-    query = f"SELECT r.text, r.n, arg_min(f.text, levenshtein(r.text, f.text)) FROM {values} r JOIN {values} f"
-    query += f" ON (r.n * 20 <= f.n AND ({near})) OR ({same} AND (r.n, r.text) < (f.n, f.text))"
-    query += " GROUP BY r.text, r.n ORDER BY r.n, r.text LIMIT 5"
-    return tuple(duckdb.sql(query).fetchall())
-
 # %% ../../nbs/50_profile.ipynb #d17cc7e5
 def _statistics(values: str, type: type) -> dict[str, Any]:
     "What the numbers or times of a column reach from and to, and where most of them lie."
@@ -125,17 +116,23 @@ def _statistics(values: str, type: type) -> dict[str, Any]:
     share = f"sum(n) OVER (ORDER BY converted) / (SELECT sum(n) FROM {values})"
     sums = f"SELECT converted, {share} AS share FROM {values}"
     at = ", ".join(f"min(converted) FILTER (share >= {share})" for share in (0.01, 0.25, 0.5, 0.75, 0.99))
-    return {"low": low, "high": high, "quartiles": duckdb.sql(f"SELECT {at} FROM ({sums})").fetchall()[0]}
+    quartiles = duckdb.sql(f"SELECT {at} FROM ({sums})").fetchall()[0]
+    only = f"SELECT min(text), sum(n) FROM {values} WHERE converted < 0 HAVING count(DISTINCT converted) = 1"
+    return {"low": low, "high": high, "quartiles": quartiles, "negative": next(iter(duckdb.sql(only).fetchall()), None)}
 
 # %% ../../nbs/50_profile.ipynb #746b7097
 def _text_statistics(values: str, name: str, n_distinct: int) -> dict[str, Any]:
     "Rare spellings and personal data of a column of texts."
     texts = [text for (text,) in duckdb.sql(f"SELECT text FROM {values} ORDER BY hash(text) LIMIT 1000").fetchall()]
-    by_name = recognition.personal_by_name(name) if n_distinct > 2 else None
-    personal = recognition.personal_by_values(texts) or by_name
-    return {"personal": personal, "rare": _rare(values) if n_distinct <= 200 and not personal else ()}
+    personal = recognition.personal(name, texts)
+    return {"personal": personal, "rare": rare_spellings(values) if n_distinct <= 200 and not personal else ()}
 
 # %% ../../nbs/50_profile.ipynb #4be04ed9
+def _are_long(values: str) -> bool:
+    "Whether nearly all texts have six signs or more, as numbers of people and their telephones have."
+    return bool(duckdb.sql(f"SELECT quantile_disc(length(text), 0.02) >= 6 FROM {values}").fetchall()[0][0])
+
+
 def _column(
     table: str, name: str, column: str, database: str, rows: int, decimal: str = ".", format: str | None = None
 ) -> Column:
@@ -147,7 +144,8 @@ def _column(
     form = form_of(values, database, decimal, n < rows, format)
     if form.type is None:
         return Column(name, form, database, rows, rows - n, 0, 0)
-    if form.type is int and _read_as(database) == "VARCHAR" and recognition.is_number_of_people(name):
+    is_of_people = recognition.is_number_of_people(name) and _are_long(values)
+    if form.type is int and _read_as(database) == "VARCHAR" and is_of_people:
         form = replace(form, type=str, is_code=True)  # 0170 and +49 170 are more than their digits
     _convert_values(values, form, database, decimal)
     fillers = [text for text in _fillers(values, form) if text not in form.gaps]
@@ -168,8 +166,7 @@ def _column(
         facts |= _text_statistics(values, name, n_distinct)
     elif form.type is not bool:
         facts |= _statistics(values, form.type)
-        is_number = form.type is int and longest >= 6 and recognition.is_number_of_people(name)
-        is_told = is_number or form.type in (date, datetime)
+        is_told = (form.type is int and is_of_people) or form.type in (date, datetime)
         facts["personal"] = recognition.personal_by_name(name) if is_told else None
     duckdb.execute(f"DROP TABLE {values}")
     return Column(name, form, database, rows, rows - n + n_gaps, n_gaps, n_distinct, **facts)

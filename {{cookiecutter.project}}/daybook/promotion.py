@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from . import models
+from .card import format_number as number
 from .champion import Champion, fetch_model, promote, read_champion
 from .contract import Contract
 from .decision import Decision, check_decision
@@ -58,10 +59,9 @@ def _reason(decision: Decision, tag: str) -> str:
     before, after = (decision.metrics[model][decision.metric] for model in (decision.champion, tag))
     window, comparison = decision.window, decision.comparison
     untold = " It cannot be told whether it has learned from these rows." if decision.leakage == "unknown" else ""
-    return (
-        f"{decision.metric} {after:.4g} instead of {before:.4g} on {window.rows:,} rows of {window.days} days from"
-        f" {window.start} on; difference {comparison.low:+.4g} to {comparison.high:+.4g}.{untold}"
-    )
+    values = f"{decision.metric} {number(after)} instead of {number(before)}"
+    rows = f"{window.rows:,} rows of {window.days} days from {window.start} on"
+    return f"{values} on {rows}; difference {number(comparison.low, '+')} to {number(comparison.high, '+')}.{untold}"
 
 # %% ../../nbs/29_promotion.ipynb #787a3e3f
 def _require_same_contract(contract: Contract, tag: str) -> None:

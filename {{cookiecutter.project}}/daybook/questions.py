@@ -16,7 +16,7 @@ import duckdb
 
 from .profile import Column, Profile
 from .proposed_field import ProposedField, is_closed, percent
-from .recognition import TOTALS, forms_of_dates, how_to_date, printable, written_as
+from .recognition import GAPS, TOTALS, forms_of_dates, how_to_date, printable, written_as
 from .roles import format_options
 
 # %% ../../nbs/51_questions.ipynb #7a100008
@@ -32,14 +32,15 @@ def _is_value(column: Column, name: str) -> bool:
         return bool(re.fullmatch(r"[+-]?\d*[.,]?\d+(e[+-]?\d+)?", name, re.IGNORECASE))
     if column.type in (date, datetime):
         return bool(re.match(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}", name))
-    return name in {text for text, _ in column.values}
+    return name.strip().casefold() in GAPS or name in {text for text, _ in column.values}
 
 
 def _units(profile: Profile) -> dict[str, str]:
     "By column: texts of the first row among numbers, as a line of units has; nothing if they are less than two."
     cells = ", ".join(map(profile.cell, profile.columns))
     row = duckdb.sql(f"SELECT {cells} FROM {profile.table} LIMIT 1").fetchall()[0]
-    found = {c.name: text for c, text in zip(profile.columns.values(), row, strict=True) if text in c.form.doubtful}
+    pairs = zip(profile.columns.values(), row, strict=True)
+    found = {c.name: text for c, text in pairs if text in c.form.doubtful and text.strip().casefold() not in GAPS}
     return found if len(found) > 1 else {}
 
 # %% ../../nbs/51_questions.ipynb #7a10000b
@@ -49,7 +50,8 @@ def _file_questions(profile: Profile, source: str, units: Mapping[str, str]) -> 
     telling = [c for c in columns if c.type in (int, float, date, datetime) or is_closed(c)]
     if len(telling) > 1 and all(_is_value(c, profile.twins.get(c.name, c.name)) for c in telling):
         names = _listed(list(profile.columns))
-        found.append(f"has `{source}` a line of names? Its first line looks like a row, and became names: {names}.")
+        told = f"Its first line looks like a row, and became names: {names}. If it is one, write names above it."
+        found.append(f"has `{source}` a line of names? {told}")
     if units:
         told = f"{_listed(list(units.values()))} are taken for missing. If they are units, delete this line."
         found.append(f"is the second line of `{source}` a row? {told}")
@@ -86,6 +88,13 @@ def _of_times(column: Column) -> str | None:
     return None
 
 # %% ../../nbs/51_questions.ipynb #1def5d64
+def _no_value(column: Column) -> str | None:
+    "The only negative number of a column, if it repeats and is far from the others, or -1."
+    text, n = column.negative or ("", 0)
+    is_far = bool(text) and (column.low == -1 or -column.low > column.high)
+    return text if is_far and n >= max(2, column.rows / 100) and column.n_distinct > 10 else None
+
+
 def _column_questions(
     field: ProposedField,
     unit: str | None = None,  # a text that was asked about already
@@ -111,6 +120,8 @@ def _column_questions(
         found.append(f"does `{unlike[0]}` of {name} list two codes? Its comma is read as decimal.")
     elif unlike:
         found.append(f"is `{unlike[0]}` of {name} more than a thousand? Its point is read as decimal.")
+    if text := _no_value(column):
+        found.append(f"does `{text}` of {name} mean that there is no value? It is read as a number: see `missing`.")
     for text in [*column.form.doubtful, *(text for text, _ in column.values if column.type is str)]:
         if text.strip(" :").casefold() in TOTALS:
             found.append(f"{name}: is a row of `{text}` the sum of others? Then take it out of the table.")
@@ -169,7 +180,8 @@ def _copies(profile: Profile) -> list[str]:
     distinct = duckdb.sql(f"SELECT count(*) FROM (SELECT DISTINCT * FROM {profile.table})").fetchall()[0][0]
     if distinct == profile.rows:
         return []
-    copies = f"{profile.rows - distinct:,} rows equal others in all columns"
+    count = profile.rows - distinct
+    copies = f"{count:,} rows equal others in all columns" if count > 1 else "1 row equals another in all columns"
     return [f"{copies}: are they copies? Then take them out, or a model is measured by rows that it has learned from."]
 
 # %% ../../nbs/51_questions.ipynb #7a100017

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GAPS', 'TEXT_GAPS', 'TOTALS', 'DATE_FORMATS', 'TIME_FORMATS', 'NO_DAY', 'python_name', 'printable', 'text_gaps',
            'is_filler', 'numbers_among', 'is_filler_day', 'written_as', 'how_to_date', 'forms_of_dates', 'measured',
-           'personal_by_name', 'is_number_of_people', 'personal_by_values']
+           'personal_by_name', 'is_number_of_people', 'personal_by_values', 'personal']
 
 # %% ../../nbs/50_recognition.ipynb #18483906
 import keyword
@@ -107,7 +107,12 @@ _SINCE = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanosecon
 _month, _short = "(0?[1-9]|1[0-2])", "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _WRITTEN = {r"\d{4}-W\d\d": "%G-W%V", r"(19|20)\d\d-(0[1-9]|1[0-2])": "%Y-%m", r"(19|20)\d\d(0[1-9]|1[0-2])": "%Y%m"}
 _WRITTEN |= {rf"{_month}[.](19|20)\d\d": "%m.%Y", rf"{_month}/(19|20)\d\d": "%m/%Y", rf"(19|20)\d\d/{_month}": "%Y/%m"}
-_WRITTEN |= {r"(19|20)\d\d[.](0[1-9]|1[0-2])": "%Y.%m", rf"{_short}-\d\d": "%b-%y", rf"{_short} \d{{4}}": "%b %Y"}
+_WRITTEN |= {
+    r"(19|20)\d\d[.](0[1-9]|1[0-2])": "%Y.%m",
+    rf"{_short}-\d\d": "%b-%y",
+    rf"{_short} \d{{4}}": "%b %Y",
+    rf"{_short}-\d{{4}}": "%b-%Y",
+}
 _WRITTEN |= {r"\d{4}-W\d\d-\d": "%G-W%V-%u", r"\w+day, \w{3,9} \d\d?, \d{4}": "%A, %B %d, %Y"}
 _WRITTEN |= {r"(19|20)\d\d(0[1-9]|1[0-2])[0-3]\d[0-2]\d": "%Y%m%d%H", r"(19|20)\d{10}": "%Y%m%d%H%M"}
 _WRITTEN |= {r"(19|20)\d{12}": "%Y%m%d%H%M%S", r"\d{8}T\d{6}Z": "%Y%m%dT%H%M%SZ"}
@@ -228,3 +233,13 @@ def personal_by_values(texts: Sequence[str]) -> str | None:
         if texts and count >= 0.9 * len(texts):
             return kind
     return None
+
+
+def personal(
+    column: str,
+    texts: Sequence[str],  # some of its different values
+) -> str | None:
+    "What kind of personal data a column of texts holds; a `mobile` of few digits is no telephone."
+    has_digits = 2 * sum(len(re.findall(r"\d", text)) >= 4 for text in texts) >= len(texts)
+    is_named = len(texts) > 2 and (has_digits or not is_number_of_people(column))
+    return personal_by_values(texts) or (personal_by_name(column) if is_named else None)

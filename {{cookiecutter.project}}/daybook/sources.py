@@ -29,7 +29,7 @@ from .parts import Part, find_files, localize, partitions
 from .passwords import masked, without_password
 from .project import DaybookError
 from .relations import escaped
-from .sql import identifier, literal, set_up
+from .sql import identifier, literal, make_room, set_up
 
 # %% ../../nbs/05_sources.ipynb #1a99b25f
 @dataclass
@@ -60,6 +60,7 @@ class Source:
     def decimal(self, usual: str | None = None) -> str:
         "The decimal sign of numbers in texts: that of the whole table; if it has both, the usual one, or that of most."
         whole = self.whole or self
+        make_room(len(whole.names))
         if not whole.commas:
             is_comma = usual == "," and whole.delimiter is not None and not whole.points
         elif usual and whole.points:
