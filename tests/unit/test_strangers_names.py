@@ -125,3 +125,10 @@ def test_decimal_sign_of_a_wide_file_is_found(tmp_path: Path) -> None:
     numbers = np.random.default_rng(0).poisson(1.1, (20, 2000))
     pd.DataFrame(numbers, columns=[f"d_{n}" for n in range(2000)]).to_csv(tmp_path / "t.csv", index=False)
     assert open_source(tmp_path / "t.csv").decimal() == "."
+
+
+@pytest.mark.parametrize("name", ["PassengerId", "customerID", "OrderNumber", "passenger_id"])
+def test_id_is_proposed_as_key_however_it_is_written(tmp_path: Path, name: str) -> None:
+    columns = {name: range(1, 201), "fare": [n * 7 % 45 for n in range(200)], "y": [n * 11 % 13 for n in range(200)]}
+    assert looked(tmp_path, columns).roles.key == (name,)
+    assert any(each.endswith(f"looked like a key: {name}") for each in looked(tmp_path, columns, "y").roles.warnings)

@@ -18,7 +18,7 @@ from typing import Any
 
 from .conversion import YES
 from .profile import Column
-from .recognition import numbers_among, printable
+from .recognition import numbers_among, printable, words_of
 
 # %% ../../nbs/51_proposed_field.ipynb #88d2c665
 Bounds = tuple[float | None, float | None]  # lowest and highest; None: no bound
@@ -80,7 +80,7 @@ def bounds(
     if not math.isfinite(2 * high - 2 * low):
         return None, None
     below, above = _has_tail(column.quartiles, low, high)
-    if low >= 0 and not set(re.findall(r"[^\W\d_]+", column.name.lower())) & _SIGNED:
+    if low >= 0 and not set(words_of(column.name)) & _SIGNED:
         most = _round_up(2 * high) if high > 0 and not above else None
         return 0, most if most and most <= 1e12 else None
     step = 10.0 ** math.floor(math.log10(high - low)) if high > low else 1.0

@@ -16,7 +16,7 @@ import duckdb
 
 from .profile import Column, Profile
 from .proposed_field import ProposedField, is_closed, percent
-from .recognition import GAPS, TOTALS, forms_of_dates, how_to_date, printable, written_as
+from .recognition import GAPS, TOTALS, forms_of_dates, how_to_date, printable, words_of, written_as
 from .roles import format_options
 
 # %% ../../nbs/51_questions.ipynb #7a100008
@@ -82,7 +82,7 @@ def _of_times(column: Column) -> str | None:
     if format := written_as(texts):
         option = shlex.quote(f"{column.name}={format}")
         return f"is `{column.name}` a date? It is read as {kind}. If it is one, adopt with `--format {option}`."
-    is_called_so = bool(set(re.findall(r"[^\W\d_]+", column.name.lower())) & _TIMES)
+    is_called_so = bool(set(words_of(column.name)) & _TIMES)
     if texts and is_called_so and kind != "text" and (how := how_to_date(column.name, texts[0], is_integer=True)):
         return f"is `{column.name}` a time? It is read as a number{how}."
     return None
@@ -142,7 +142,7 @@ _UNITS |= set("hour minute year month day".split())
 
 def _has_unit(column: str) -> bool:
     "Whether a column's name says what it is measured in."
-    return bool(set(re.findall(r"[^\W\d_]+", column.lower())) & _UNITS or re.search("[%€$£°]", column))
+    return bool(set(words_of(column)) & _UNITS or re.search("[%€$£°]", column))
 
 # %% ../../nbs/51_questions.ipynb #7a100013
 def _general(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GAPS', 'TEXT_GAPS', 'TOTALS', 'DATE_FORMATS', 'TIME_FORMATS', 'NO_DAY', 'python_name', 'printable', 'text_gaps',
            'is_filler', 'numbers_among', 'is_filler_day', 'written_as', 'how_to_date', 'forms_of_dates', 'measured',
-           'personal_by_name', 'is_number_of_people', 'personal_by_values', 'personal']
+           'words_of', 'personal_by_name', 'is_number_of_people', 'personal_by_values', 'personal']
 
 # %% ../../nbs/50_recognition.ipynb #18483906
 import keyword
@@ -211,10 +211,14 @@ _PEOPLE = set("first last full customer client user person patient employee cont
 _PEOPLE |= set("passenger guest driver owner tenant author".split())
 
 
+def words_of(column: str) -> list[str]:
+    "The words of a column's name, in small letters: passenger and id of `PassengerId`."
+    return re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])", " ", column).lower())
+
+
 def personal_by_name(column: str) -> str | None:
     "What kind of personal data a column of this name holds; None: none that its name tells."
-    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-zäöü])(?=[A-Z])", " ", column))
-    words = [word.lower() for word in words]
+    words = words_of(column)
     parts = {*words, *(a + b for a, b in zip(words, words[1:], strict=False))}
     if "name" in parts and parts & _PEOPLE:
         return "names of people"

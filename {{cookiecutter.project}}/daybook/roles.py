@@ -19,7 +19,7 @@ from .parameters import nearest
 from .profile import Column, Profile
 from .project import DaybookError
 from .proposed_field import MOST_VALUES, percent, two_meanings, unfit
-from .recognition import how_to_date, printable, python_name, written_as
+from .recognition import how_to_date, printable, python_name, words_of, written_as
 
 # %% ../../nbs/51_roles.ipynb #09cfb16d
 def find_column(profile: Profile, name: str) -> str:
@@ -63,20 +63,15 @@ def is_identifier(column: Column) -> bool:
         texts = [text.strip() for text, _ in column.values]
         is_measured = bool(column.form.unlike or written_as(texts))
         return column.longest <= 64 and not is_measured and not any(" " in text for text in texts)
-    if column.type is not int or _words(column.name) & _CALENDAR:
+    if column.type is not int or set(words_of(column.name)) & _CALENDAR:
         return False
-    last = re.findall(r"[^\W\d_]+", column.name.lower())[-1:]
+    last = words_of(column.name)[-1:]
     return column.high - column.low < 2 * column.rows or bool(set(last) & _ID)
 
 # %% ../../nbs/51_roles.ipynb #551560fe
 _WORDS = {"time": set("day date time timestamp datum tag zeit dteday".split())}
 _WORDS["target"] = set("target label y outcome".split())
 _CALENDAR = set("year month day hour minute week weekday".split())
-
-
-def _words(column: str) -> set[str]:
-    "The words of a column's name."
-    return set(re.findall(r"[^\W\d_]+", column.lower()))
 
 # %% ../../nbs/51_roles.ipynb #f0d9682d
 def _candidates(profile: Profile) -> list[Column]:
@@ -90,15 +85,15 @@ def guess_time(profile: Profile) -> str | None:
     "The column that is most likely the time of a row."
     found = [c for c in _candidates(profile) if c.type in (date, datetime) and is_complete(c) and c.n_distinct > 1]
     found = [column for column in found if not column.personal]
-    named = [column.name for column in found if _words(column.name) & _WORDS["time"]]
+    named = [column.name for column in found if set(words_of(column.name)) & _WORDS["time"]]
     return next(iter([*named, *(column.name for column in found)]), None)
 
 # %% ../../nbs/51_roles.ipynb #6dd195e2
 def guess_key(profile: Profile, time: str | None, target: str | None = None) -> tuple[str, ...]:
     "The columns that most likely make a row unique."
-    ids = [c for c in _candidates(profile) if is_identifier(c) and (c.type is str or _words(c.name) & _ID)]
+    ids = [c for c in _candidates(profile) if is_identifier(c) and (c.type is str or set(words_of(c.name)) & _ID)]
     if ids:
-        return (min(ids, key=lambda column: not (_words(column.name) & _ID)).name,)
+        return (min(ids, key=lambda column: not (set(words_of(column.name)) & _ID)).name,)
     if not time:
         return ()
     others = [
@@ -120,8 +115,8 @@ def can_be_target(column: Column) -> bool:
 def guess_target(profile: Profile, taken: Sequence[str]) -> str | None:
     "The column that is most likely to be predicted."
     free = [c for c in _candidates(profile) if can_be_target(c) and c.name not in taken and not c.personal]
-    found = [column.name for column in free if not _words(column.name) & _CALENDAR]
-    named = [name for name in found if _words(name) & _WORDS["target"]]
+    found = [column.name for column in free if not set(words_of(column.name)) & _CALENDAR]
+    named = [name for name in found if set(words_of(name)) & _WORDS["target"]]
     return next(iter([*named, *reversed(found)]), None)
 
 # %% ../../nbs/51_roles.ipynb #aa044ea7
