@@ -51,7 +51,7 @@ def squeezed(text: str) -> str:
 @pytest.mark.parametrize(
     ("written", "said", "reason"),
     [
-        ("%d/%m/%Y", "%m/%d/%Y", r"^day: not a date .* %m/%d/%Y: row 36 \(13/01/2025\), .* and 54 more$"),
+        ("%d/%m/%Y", "%m/%d/%Y", r"^day: not written as %m/%d/%Y: row 36 \(13/01/2025\), .* and 54 more$"),
         ("%Y-%m-%d", "%m/%d/%Y", r"^day: no value fits the format %m/%d/%Y, as row 0 \(2025-01-01\)$"),
         ("%Y-%m-%d", "%Q", "%Q is no format"),
     ],
