@@ -126,7 +126,7 @@ def test_months_with_a_point_are_no_decimals() -> None:
 
 def test_prices_and_months_name_no_rows() -> None:
     prices = column([f"${number + 1000:,}.22" for number in range(300)])
-    assert prices.form.unlike and not is_identifier(prices)
+    assert prices.type is float and not is_identifier(prices)
     assert not is_identifier(column([f"{1990 + number // 12}-{number % 12 + 1:02}" for number in range(300)]))
     assert not is_identifier(column([*range(1990, 2024)], name="year"))
     assert is_identifier(column([f"A{number}" for number in range(300)]))

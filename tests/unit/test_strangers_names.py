@@ -76,7 +76,7 @@ def test_price_that_is_nearly_the_target_is_no_other_name(tmp_path: Path) -> Non
         (-200, [0.5, 4.4, 9.1], True),
         (-1, [0, 400, 871], True),
         (-1, [0, 1], False),
-        (-3, [0.5, 4.4, 9.1], False),
+        (-3, [0.5, 4.4, 9.1], True),
         (-200, [-180, 3.5, 200.5], False),
     ],
 )

@@ -83,8 +83,7 @@ def test_file_without_names_and_with_other_letters_is_asked_about(tmp_path: Path
     [
         ([*range(60), "<5", "<10", ">200", "<3"], "<10"),
         (["0.0", *(f"{n}.5" for n in range(60)), "<0.5", "<0.1", ">100", "<5"] * 2, "<0.1"),
-        ([f"{n % 9}.5 kg" for n in range(90)], "0.5 kg"),
-        ([f"USD {n}.50" for n in range(90)], "USD 0.50"),
+        ([f"{n % 9}.5 {'kg' if n % 2 else 'g'}" for n in range(90)], "0.5 g"),
         ([f"{n % 13}:{n % 60:02}" for n in range(90)], "0:00"),
         ([f"PT{n}H30M" for n in range(90)], "PT0H30M"),
         ([f"1,{n:02},456" for n in range(90)], "1,00,456"),

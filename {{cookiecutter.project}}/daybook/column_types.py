@@ -14,7 +14,8 @@ from datetime import date, datetime
 import duckdb
 
 from .conversion import conversion, kind_of_format, typed_conversion
-from .decimal_signs import MONTH, lists_codes, thousands, thousands_format
+from .decimal_signs import MONTH, lists_codes, thousands
+from .number_formats import column_format
 from .recognition import DATE_FORMATS, GAPS, NO_DAY, TEXT_GAPS, TIME_FORMATS, forms_of_dates, measured, text_gaps
 from .sql import literal
 
@@ -179,7 +180,7 @@ def _without_zone(values: str) -> tuple[str, ...]:
 
 def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -> Form:
     "The form of a column of texts."
-    if found := thousands_format(values, ", ".join(map(literal, sorted(GAPS))), decimal):
+    if found := column_format(values, ", ".join(map(literal, sorted(GAPS))), decimal):
         return Form(*found[:2], unlike=found[2])
     count = duckdb.sql(f"SELECT count(*) FROM {values}").fetchall()[0][0]
     for kind in (int, float, date, datetime):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from .arrays import arrays
-from .fields import RowField, is_integer, row_field, signs_of
+from .fields import RowField, is_integer, number_format, row_field
 from .project import DaybookError
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _check(contract: Contract) -> None:
     if absent := [name for name in (*contract.missing, *contract.formats) if name not in everything]:
         raise DaybookError(f"{contract.name}: missing or formats name {', '.join(absent)}, which is no field")
     for name, format in contract.formats.items():
-        if everything[name].kind != ("number" if signs_of(format) else "time"):
+        if everything[name].kind != ("number" if number_format(format) else "time"):
             forms = "%d.%m.%Y is one of dates, and 1.234,56 one of numbers"
             raise DaybookError(f"{contract.name}: {format} is no format of {name}, a {everything[name].kind}; {forms}")
     counts = Counter(field.column.casefold() for field in (*fields.values(),))

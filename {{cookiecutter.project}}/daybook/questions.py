@@ -14,6 +14,7 @@ from datetime import date, datetime
 
 import duckdb
 
+from .fields import number_format
 from .profile import Column, Profile
 from .proposed_field import ProposedField, is_closed, percent
 from .recognition import GAPS, TOTALS, forms_of_dates, how_to_date, printable, words_of, written_as
@@ -89,10 +90,9 @@ def _of_times(column: Column) -> str | None:
 
 # %% ../../nbs/51_questions.ipynb #1def5d64
 def _no_value(column: Column) -> str | None:
-    "The only negative number of a column, if it repeats and is far from the others, or -1."
+    "The only negative number of a column, if it repeats, and there are many others."
     text, n = column.negative or ("", 0)
-    is_far = bool(text) and (column.low == -1 or -column.low > column.high)
-    return text if is_far and n >= max(2, column.rows / 100) and column.n_distinct > 10 else None
+    return text if n >= max(2, column.rows / 100) and column.n_distinct > 10 else None
 
 
 def _column_questions(
@@ -140,9 +140,11 @@ _UNITS |= set("mw l ml pa hpa percent pct share rate ratio prob lat latitude lon
 _UNITS |= set("hour minute year month day".split())
 
 
-def _has_unit(column: str) -> bool:
-    "Whether a column's name says what it is measured in."
-    return bool(set(words_of(column)) & _UNITS or re.search("[%€$£°]", column))
+def _has_unit(column: Column) -> bool:
+    "Whether a column's values or its name say what it is measured in."
+    written = number_format(column.form.format)
+    is_written = written is not None and bool((written.before + written.behind).strip())
+    return is_written or bool(set(words_of(column.name)) & _UNITS or re.search("[%€$£°]", column.name))
 
 # %% ../../nbs/51_questions.ipynb #7a100013
 def _general(
@@ -156,7 +158,7 @@ def _general(
     out = f" Left out so far: {_listed(list(reasons))}." if reasons else ""
     found.append(f"is each field of `Row` known, with this value, when a prediction is made?{out}")
     measured = [each for each in [*fields, label] if each and each.column.type is float]
-    if bare := [each.column.name for each in measured if not _has_unit(each.column.name)]:
+    if bare := [each.column.name for each in measured if not _has_unit(each.column)]:
         found.append(f"in which unit is {_listed(bare)}? Add it as `description`.")
     if closed := [each.column.name for each in fields if is_closed(each.column)]:
         found.append(
