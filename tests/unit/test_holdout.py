@@ -60,14 +60,21 @@ def test_holdout_is_the_last_days() -> None:
 
 @pytest.mark.parametrize(
     ("every", "count", "expected"),  # days from one row to the next, rows
-    [(1, 400, 28), (1, 56, 28), (1, 55, 11), (1, 20, 4), (1, 1, 1), (2, 200, 28), (7, 400, 190), (7, 100, 138)]
-    + [(7, 12, 28), (30, 144, 811), (30, 24, 138), (30, 3, 28), (365, 30, 2117)],
+    [(1, 400, 28), (1, 56, 28), (1, 55, 11), (1, 20, 4), (1, 1, 1), (2, 200, 28), (7, 400, 190), (7, 100, 134)]
+    + [(7, 12, 8), (30, 144, 811), (30, 24, 91), (30, 3, 1), (365, 30, 1826)],
 )
 def test_default_holdout_has_days_enough(every: int, count: int, expected: int) -> None:
     days = pd.Timestamp("1990-01-01") + pd.to_timedelta(np.arange(count) * every, unit="D")
     frame = FRAME.iloc[np.arange(count) % len(FRAME)].assign(day=days).sample(frac=1, random_state=0)
     assert days_to_hold_out(ended, frame) == expected
     assert count == 1 or 0 < is_held_out(ended, frame, expected).sum() < count
+
+
+@pytest.mark.parametrize(("every", "count", "held_out"), [(30, 24, 5), (7, 27, 5), (7, 40, 8), (1, 13, 2), (1, 30, 6)])
+def test_row_of_long_ago_holds_out_no_more(every: int, count: int, held_out: int) -> None:
+    days = [pd.Timestamp("1970-01-01"), *pd.date_range("2024-01-01", periods=count, freq=f"{every}D")]
+    frame = FRAME.iloc[: count + 1].assign(day=days)
+    assert is_held_out(ended, frame, days_to_hold_out(ended, frame)).sum() == held_out
 
 
 def test_default_holdout_of_rows_without_time_is_not_asked() -> None:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 from tables import column
@@ -12,6 +14,7 @@ from daybook.contract import Contract
 from daybook.project import DaybookError
 from daybook.proposal import Proposal
 from daybook.reading import read
+from daybook.table_commands import formats_of
 
 
 class Row(BaseModel):
@@ -94,6 +97,12 @@ def test_units_are_read(tmp_path: Path, written: str, format: str) -> None:
         [f"{n + 1}.{n * 101 % 900 + 100} kg" for n in range(9)],
         ["12?", "13?"],
         ["1/2 in", "3/4 in"],
+        ["1.05 PM", "2.07 PM"],
+        ["19A", "27A"],
+        ["3943 AB", "1012 AB"],
+        ["20240110 Z", "20240121 Z"],
+        ["$007", "$012"],
+        ["1.200 €", "850 €"],
         ["№ 5", "№ 6"],
     ],
 )
@@ -148,3 +157,58 @@ def test_unit_that_is_written_is_not_asked_for(tmp_path: Path) -> None:
     lines = ["load;size;y", *(f"{n % 9}.5 kg;{n % 7}.5;{n % 5}.5" for n in range(90))]
     [asked] = [each for each in looked(tmp_path, lines, "y").questions if each.startswith("in which unit")]
     assert asked == "in which unit is `size`, `y`? Add it as `description`."
+
+
+def test_thousands_in_a_file_of_decimal_commas_are_no_decimals(tmp_path: Path) -> None:
+    amounts = ["$775", "$1,914", "$12,500", "$850", "$2,300", "$990", "$640", "$15,000"] * 3
+    found = looked(tmp_path, ["usd;y", *(f"{each};{n},5" for n, each in enumerate(amounts))], "y")
+    assert found.profile.columns["usd"].type is str and any("is `usd` a number?" in each for each in found.questions)
+
+
+def test_lists_of_codes_are_asked_about(tmp_path: Path) -> None:
+    codes = ['"101"', '"101,205"', '"101,205,330"', '"212,646"'] * 7
+    asked = looked(tmp_path, ["codes,y", *(f"{each},{n % 6}" for n, each in enumerate(codes))], "y").questions
+    assert any("of `codes` more than a thousand? It is read so." in each for each in asked)
+
+
+@pytest.mark.parametrize("texts", [["007", "1,234.50", "101,205"], ["9 007 199 254 740 306", "1 083 204 237 436 003"]])
+def test_digits_of_codes_stay(texts: list[str]) -> None:
+    assert column([texts[n % len(texts)] for n in range(90)]).type is str
+
+
+def test_filler_with_a_unit_is_missing(tmp_path: Path) -> None:
+    lines = ["temp,y", *(f"{(-999 if n % 9 == 0 else n % 40 - 5)} °C,{n % 6}" for n in range(180))]
+    found = looked(tmp_path, lines, "y").profile.columns["temp"]
+    assert (found.type, found.form.gaps, found.low) == (int, ("-999 °C",), -5)
+
+
+def test_target_of_a_few_numbers_with_a_unit(tmp_path: Path) -> None:
+    lines = ["n,x", *(f"{n % 9},{n % 5 + 1} stars" for n in range(90))]
+    [asked] = [each for each in looked(tmp_path, lines, "x").questions if "Classes are written as texts" in each]
+    assert "Its values are 1 stars, 2 stars, 3 stars, 4 stars, 5 stars." in asked
+
+
+def test_telephones_with_blanks_are_texts(tmp_path: Path) -> None:
+    lines = ["phone,y", *(f"612 345 {n + 100},{n % 6}" for n in range(90))]
+    found = looked(tmp_path, lines, "y")
+    assert (found.profile.columns["phone"].type, found.formats) == (str, {})
+
+
+def test_file_without_names_is_asked_about_beside_units(tmp_path: Path) -> None:
+    rows = [f'{n % 60 + 20} kg,{n % 7},"{n % 9 + 1},{n + 100}.50"' for n in range(90)]
+    (tmp_path / "t.csv").write_text("".join(f"{row}\n" for row in rows))
+    assert any("a line of names?" in each for each in look(tmp_path / "t.csv").proposal.questions)
+
+
+def test_format_with_parentheses_or_of_typed_numbers_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": list(range(90)), "y": [n % 7 / 2 for n in range(90)]}), tmp_path / "t.parquet")
+    with pytest.raises(DaybookError, match="n: a format is for texts, and it holds int values"):
+        look(tmp_path / "t.parquet", "y", formats={"n": "$1,234.56"})
+    with pytest.raises(DaybookError, match="is no format of x, a number"):
+        Contract(Labelled, target="x", name="amounts", formats={"x": "(1,234.56)"})
+
+
+def test_command_takes_formats_of_numbers() -> None:
+    assert formats_of(["usd=$1,234.56", "a=b=1.234,56 €"]) == {"usd": "$1,234.56", "a=b": "1.234,56 €"}
+    with pytest.raises(DaybookError, match="as --format shipped=%d.%m.%Y or --format sum=1.234,56"):
+        formats_of(["usd=1234"])

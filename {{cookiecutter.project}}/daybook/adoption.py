@@ -76,7 +76,7 @@ def look(
     time: str | None = None,
     key: Sequence[str] = (),
     database: str | None = None,
-    formats: Mapping[str, str] | None = None,  # by column: how its dates are written
+    formats: Mapping[str, str] | None = None,  # by column: how its dates or numbers are written
 ) -> Adoption:
     "Read a whole table, and propose a contract for it."
     shown = "frame" if isinstance(source, pd.DataFrame) else str(source)
@@ -175,7 +175,7 @@ def adopt(
     time: str | None = None,  # the column that says which day a row is about
     key: Sequence[str] | str = (),  # columns that make a row unique
     database: str | None = None,  # URL of the database of a query
-    formats: Mapping[str, str] | None = None,  # by column: how its dates are written, if that is ambiguous
+    formats: Mapping[str, str] | None = None,  # by column: how its dates or numbers are written, if that is ambiguous
     simulate: bool = False,  # draw the sample from the marginals of the table
     force: bool = False,  # replace a chapter that has uncommitted changes
 ) -> Adoption:

@@ -212,7 +212,7 @@ def form_of(
 ) -> Form:
     "How a column is read: its type, its format, and the texts that stand for a missing value."
     kind = database_type(database)
-    if kind is int and format:
+    if kind is int and format and kind_of_format(format) is not float:
         return Form(kind_of_format(format), format)
     if kind is not str:
         if kind in (int, float) and _first_texts(values) in (["0", "1"], ["0.0", "1.0"]):

@@ -97,7 +97,7 @@ def chance_angle(n: int, m: int, level: float) -> float:
 
 def counted_gaps(
     share: float,  # of the reference's values that are missing
-    missing: int,  # values among the rows that a model learned from
+    missing: int,  # missing values among the rows that a model learned from
     n: int,  # these rows
     m: int,  # rows of a window
     level: float,

@@ -179,5 +179,5 @@ class NumberFormat:
 
 def number_format(format: str | None) -> NumberFormat | None:  # None for any other format, as of dates
     "What a format says, such as 1,234.56 or 1234,56 kg."
-    match = re.fullmatch(r"(\D*)1([,.' ]?)234([.,])56(\D*)", format or "")
+    match = re.fullmatch(r"([^\d()]*)1([,.' ]?)234([.,])56([^\d()]*)", format or "")
     return NumberFormat(*match.groups()) if match and match[2] != match[3] else None

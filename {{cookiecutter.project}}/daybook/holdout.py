@@ -65,15 +65,13 @@ def folds(
 
 # %% ../../nbs/08_holdout.ipynb #cb594586
 def days_to_hold_out(contract: Contract, frame: pd.DataFrame) -> int:
-    "28 days, or up to a fifth of the time where few of them have rows; a fifth of a table of less than eight weeks."
+    "28; the last fifth of the days with rows, 28 at most, where 28 days hold less than 14 of these, or more than half."
     if not contract.time or not len(frame):
         return 28
     ago = np.unique((days_of(contract, frame).max() - days_of(contract, frame)).astype(int))
-    length = int(ago[-1]) + 1
-    if length < 56:
-        return max(length // 5, 1)
-    is_sparse = (ago < 28).sum() < 14
-    return max(28, min(int(ago[:28][-1]) + 1, length // 5)) if is_sparse else 28
+    if 14 <= (ago < 28).sum() <= len(ago) / 2:
+        return 28
+    return int(ago[: min(28, max(len(ago) // 5, 1))][-1]) + 1
 
 # %% ../../nbs/08_holdout.ipynb #83576623
 def is_held_out(

@@ -11,7 +11,6 @@ import re
 import duckdb
 
 from .conversion import conversion, thousands_sign
-from .decimal_signs import thousands
 from .fields import number_format
 from .sql import literal
 
@@ -20,12 +19,13 @@ _FORMATS = ("1,234.56", "1.234,56", "1 234.56", "1 234,56", "1'234.56", "1'234,5
 
 
 def _counts(values: str, known: str, format: str) -> tuple[int, ...]:
-    "How many texts there are, are no such number, have thousands, decimals, both, two signs; and one with thousands."
+    "How many texts there are; are no such number; have a sign; decimals; both; two signs; and one that has a sign."
     sign, point = thousands_sign(number_format(format)), number_format(format).point
     number, cell = conversion("text", float, format=format), "trim(text)"
     forms = (rf"-?[1-9]\d{{0,2}}({sign}\d{{3}})+([{point}]\d*)?", rf".*[{point}]\d+")
     forms += (rf".*{sign}.*[{point}]\d+", rf"-?\d+({sign}\d{{3}}){{2,}}.*")
-    tests = [f"{number} IS NULL", *(f"regexp_full_match({cell}, {literal(form)})" for form in forms)]
+    is_code = r"regexp_matches(text, '^\D*0\d') OR length(regexp_replace(text, '\D', '', 'g')) > 15"
+    tests = [f"{number} IS NULL OR {is_code}", *(f"regexp_full_match({cell}, {literal(form)})" for form in forms)]
     counts = ", ".join(f"count(*) FILTER ({test})" for test in tests)
     query = f"SELECT count(*), {counts}, max(text) FILTER ({tests[1]}) FROM {values}"
     return duckdb.sql(f"{query} WHERE lower({cell}) NOT IN ({known})").fetchall()[0]
@@ -37,16 +37,20 @@ def thousands_format(
     decimal: str,  # the decimal sign of the file
 ) -> tuple[type, str, tuple[str, ...]] | None:  # int or float, the format, and a number if its owner is to be asked
     "How a column writes its thousands; None if it writes none, or if that is not clear."
-    some = rf"SELECT bool_or(regexp_matches(text, '[0-9][,. ''’\x{{00a0}}\x{{202f}}][0-9]{{3}}')) FROM {values}"
-    if not duckdb.sql(some).fetchall()[0][0]:
+    form = "[+-]?[1-9][0-9]{0,2}([,. '’\u00a0\u202f][0-9]{3})+([.,][0-9]*)?"
+    if not duckdb.sql(
+        f"SELECT 1 FROM {values} WHERE regexp_full_match(trim(text), {literal(form)}) LIMIT 1"
+    ).fetchall():
         return None
     for format in sorted(_FORMATS, key=lambda format: format[5] != decimal):
         count, others, grouped, fractions, both, twice, text = _counts(values, known, format)
         if others or not grouped:
             continue
         kind = float if fractions else int
-        if both or format[1] in " '" or 0 < twice < count:
+        if both:
             return kind, format, ()
+        if format[1] in " '" or 0 < twice < count:
+            return kind, format, (text,)
         plain = count - grouped
         if format[1] != decimal and grouped >= 5 and (20 * plain >= count or (plain and grouped >= 50)):
             return kind, format, (text,)
@@ -54,8 +58,12 @@ def thousands_format(
 
 # %% ../../nbs/05_number_formats.ipynb #b17e333d
 _codes = "USD EUR GBP CHF JPY CNY INR BRL CAD AUD NZD SEK NOK DKK PLN CZK HUF RON RUB TRY MXN ZAR KRW SGD HKD".split()
+_codes = "USD EUR GBP CHF JPY CNY INR BRL CAD AUD NZD SEK NOK DKK PLN CZK HUF RON RUB TRY MXN ZAR KRW SGD HKD".split()
 _currency = rf"[$€£¥₹₽₺₩₫₪₱฿]|[A-Z]{{1,2}}\$|kr\.?|Rs\.?|{'|'.join(_codes)}"
-_unit = r"[^\W\d_]{1,6}(?:/[^\W\d_]{1,4})?|°[CF]?|[%‰$€£¥₹₽₺₩]"
+_words = """kg g mg t lb lbs oz km m cm mm mi ft in inch m² m³ km² sqm sqft l ml km/h kmh mph m/s kW kWh MW MWh
+W V Hz bar hPa Pa kcal GB MB KB TB ppm s sec min ms h hr hrs hour hours minute minutes second seconds day days
+week weeks month months year years yr yrs star stars point points pcs people persons""".split()
+_unit = rf"{'|'.join(_words)}|°[CF]?|[%‰]|{_currency}"
 _digits = "[0-9](?:[0-9.,'’ \u00a0\u202f]*[0-9])?"
 _with_unit = re.compile(rf"[+-]?((?:{_currency})?\s?)[+-]?{_digits}(\s?(?:{_unit})?)")
 
@@ -84,6 +92,16 @@ def _without_unit(values: str, known: str, before: str, behind: str) -> str | No
     return f"(SELECT regexp_replace(text, {form}, '\\1\\2\\3') AS text FROM {values} WHERE {others})"
 
 # %% ../../nbs/05_number_formats.ipynb #88be75a2
+def _may_have_thousands(bare: str, decimal: str) -> bool:
+    "Whether each decimal sign of plain numbers stands where one between thousands would."
+    grouped, other = (
+        f"regexp_full_match(text, '[+-]?{form}')" for form in (rf"[1-9]\d{{0,2}}([{decimal}]\d{{3}})+", r"\d{1,3}")
+    )
+    return bool(
+        duckdb.sql(f"SELECT bool_or({grouped}) AND bool_and({grouped} OR {other}) FROM {bare}").fetchall()[0][0]
+    )
+
+
 def column_format(
     values: str,  # a table with a column `text`
     known: str,  # SQL of the texts that mean that there is no value, in small letters
@@ -103,6 +121,6 @@ def column_format(
         f"SELECT bool_and({number} IS NOT NULL AND NOT regexp_matches(text, '^[+-]?0[0-9]')), bool_or(contains(text, "
     )
     is_number, has_decimals = duckdb.sql(f"{query}{literal(decimal)})) FROM {bare}").fetchall()[0]
-    if not is_number or (decimal == "." and thousands(bare, known) != "no"):
+    if not is_number or _may_have_thousands(bare, decimal):
         return None
     return (float if has_decimals else int), f"{unit[0]}1234{decimal}56{unit[1]}", ()

@@ -91,8 +91,9 @@ def _range_without(values: str, texts: list[str]) -> tuple[Any, Any]:
 def _fillers(values: str, form: Form) -> list[str]:
     "Numbers or times of a column that stand for a missing value, as they are written."
     if form.type in (int, float):
-        many = r"(n > 1 AND regexp_full_match(text, '9{2,}([.,]0+)?'))"  # one 999 is a number
-        where, test = rf"regexp_full_match(text, '-9{{2,}}([.,](0+|9+))?') OR {many}", recognition.is_filler
+        number = "regexp_replace(text, '[^0-9.,-]', '', 'g')" if form.format else "text"  # without a unit
+        many = rf"(n > 1 AND regexp_full_match({number}, '9{{2,}}([.,]0+)?'))"  # one 999 is a number
+        where, test = rf"regexp_full_match({number}, '-9{{2,}}([.,](0+|9+))?') OR {many}", recognition.is_filler
     elif form.type in (date, datetime):
         where = "year(converted) IN (1, 1899, 1900, 1901, 1970, 2099) OR year(converted) >= 2999"
         test = recognition.is_filler_day
@@ -146,7 +147,7 @@ def _column(
         return Column(name, form, database, rows, rows - n, 0, 0)
     is_of_people = recognition.is_number_of_people(name) and _are_long(values)
     if form.type is int and _read_as(database) == "VARCHAR" and is_of_people:
-        form = replace(form, type=str, is_code=True)  # 0170 and +49 170 are more than their digits
+        form = replace(form, type=str, format=None, is_code=True)  # 0170 and +49 170 are more than their digits
     _convert_values(values, form, database, decimal)
     fillers = [text for text in _fillers(values, form) if text not in form.gaps]
     asked = [text for text in fillers if form.type in (int, float) and text[0] == "9"]  # it may be a number
@@ -178,7 +179,7 @@ class Profile:
     def __init__(
         self,
         source: Source,  # as `open_source` opens it
-        formats: Mapping[str, str] | None = None,  # by column: how dates are written, where it is known
+        formats: Mapping[str, str] | None = None,  # by column: how dates or numbers are written, where it is known
     ):
         relation, self.name, self.encoding = source.relation, source.name, source.encoding
         self.decimal = source.decimal()
@@ -230,7 +231,7 @@ def sql(self: Profile, column: str) -> str:  # NULL where it is missing
 # %% ../../nbs/50_profile.ipynb #b5818857
 @patch
 def _check_fits(self: Profile, column: str) -> None:
-    "Raise `DaybookError` if the format that its owner said does not fit all dates of a column."
+    "Raise `DaybookError` if the format that its owner said does not fit all values of a column."
     cell, format = self._without_gaps(column), self.columns[column].form.format
     if not format and self.columns[column].type not in (date, datetime, None):
         raise DaybookError(f"{column}: a format is for texts, and it holds {self.columns[column].type.__name__} values")

@@ -76,7 +76,7 @@ class Proposal:
 
     @property
     def formats(self) -> dict[str, str]:
-        "Field -> how the table writes a date, where that is not ISO."
+        "Field -> how the table writes a date that is not ISO, or a number with thousands or a unit."
         return {each.name: each.column.form.format for each in self.everything if each.column.form.format}
 
     @property

@@ -29,6 +29,8 @@ def _listed(names: list[str]) -> str:
 # %% ../../nbs/51_questions.ipynb #7a100009
 def _is_value(column: Column, name: str) -> bool:
     "Whether the name of a column could be a value in it."
+    if column.type in (int, float) and column.form.format:
+        return bool(re.fullmatch(r"\D{0,8}\d[\d.,'’ ]*\D{0,8}", name))
     if column.type in (int, float):
         return bool(re.fullmatch(r"[+-]?\d*[.,]?\d+(e[+-]?\d+)?", name, re.IGNORECASE))
     if column.type in (date, datetime):
@@ -147,6 +149,11 @@ def _has_unit(column: Column) -> bool:
     return is_written or bool(set(words_of(column.name)) & _UNITS or re.search("[%€$£°]", column.name))
 
 # %% ../../nbs/51_questions.ipynb #7a100013
+def _size(text: str) -> float:
+    "The number in a text, to sort by."
+    return float(re.sub(r"[^\d.-]", "", text) or 0)
+
+
 def _general(
     source: str,
     fields: list[ProposedField],  # without the target
@@ -170,7 +177,7 @@ def _general(
             f"can a row do without {_listed(personal)}? That looks personal, so the log keeps a hash of it. {price}"
         )
     if label and label.column.type is int and label.column.n_distinct <= 10:
-        values = ", ".join(sorted((text for text, _ in label.column.values), key=float))
+        values = ", ".join(sorted((text for text, _ in label.column.values), key=_size))
         found.append(f"is `{label.column.name}` a number? Its values are {values}. Classes are written as texts.")
     return found
 

@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 # %% ../../nbs/44_table_commands.ipynb #2eb271ee
 def formats_of(texts: Sequence[str]) -> dict[str, str]:
     "Turn `column=format` texts into a mapping."
+    from daybook.fields import number_format
+
     pairs = [text.rpartition("=") for text in texts]
     for (column, _, form), text in zip(pairs, texts, strict=True):
-        if not column or "%" not in form:
-            raise DaybookError(f"--format {text}: write --format COLUMN=FORMAT, as --format shipped=%d.%m.%Y")
+        if not column or not ("%" in form or number_format(form)):
+            forms = "as --format shipped=%d.%m.%Y or --format sum=1.234,56"
+            raise DaybookError(f"--format {text}: write --format COLUMN=FORMAT, {forms}")
     return {column: form for column, _, form in pairs}
 
 # %% ../../nbs/44_table_commands.ipynb #7dfe8942
