@@ -18,17 +18,24 @@ from .sql import literal
 _FORMATS = ("1,234.56", "1.234,56", "1 234.56", "1 234,56", "1'234.56", "1'234,56")
 
 
-def _counts(values: str, known: str, format: str) -> tuple[int, ...]:
-    "How many texts there are; are no such number; have a sign; decimals; both; two signs; and one that has a sign."
+def _is_any(values: str, test: str) -> bool:
+    "Whether there is a text of which this holds."
+    return bool(duckdb.sql(f"SELECT 1 FROM {values} WHERE {test} LIMIT 1").fetchall())
+
+
+def _counts(values: str, known: str, format: str) -> tuple[int, ...] | None:
+    "How many texts have a sign between thousands; decimals; both; two such signs; none; and one that has a sign."
     sign, point = thousands_sign(number_format(format)), number_format(format).point
-    number, cell = conversion("text", float, format=format), "trim(text)"
     forms = (rf"-?[1-9]\d{{0,2}}({sign}\d{{3}})+([{point}]\d*)?", rf".*[{point}]\d+")
     forms += (rf".*{sign}.*[{point}]\d+", rf"-?\d+({sign}\d{{3}}){{2,}}.*")
+    tests = [f"regexp_full_match(trim(text), {literal(form)})" for form in forms]
+    others, number = f"lower(trim(text)) NOT IN ({known})", conversion("text", float, format=format)
     is_code = r"regexp_matches(text, '^\D*0\d') OR length(regexp_replace(text, '\D', '', 'g')) > 15"
-    tests = [f"{number} IS NULL OR {is_code}", *(f"regexp_full_match({cell}, {literal(form)})" for form in forms)]
-    counts = ", ".join(f"count(*) FILTER ({test})" for test in tests)
-    query = f"SELECT count(*), {counts}, max(text) FILTER ({tests[1]}) FROM {values}"
-    return duckdb.sql(f"{query} WHERE lower({cell}) NOT IN ({known})").fetchall()[0]
+    if not _is_any(values, tests[0]) or _is_any(values, f"{others} AND ({number} IS NULL OR {is_code})"):
+        return None
+    counts = ", ".join(f"count(*) FILTER ({test})" for test in [*tests, f"NOT {tests[0]}"])
+    query = f"SELECT {counts}, max(text) FILTER ({tests[0]}) FROM {values} WHERE {others}"
+    return duckdb.sql(query).fetchall()[0]
 
 
 def thousands_format(
@@ -37,27 +44,21 @@ def thousands_format(
     decimal: str,  # the decimal sign of the file
 ) -> tuple[type, str, tuple[str, ...]] | None:  # int or float, the format, and a number if its owner is to be asked
     "How a column writes its thousands; None if it writes none, or if that is not clear."
-    form = "[+-]?[1-9][0-9]{0,2}([,. '’\u00a0\u202f][0-9]{3})+([.,][0-9]*)?"
-    if not duckdb.sql(
-        f"SELECT 1 FROM {values} WHERE regexp_full_match(trim(text), {literal(form)}) LIMIT 1"
-    ).fetchall():
-        return None
     for format in sorted(_FORMATS, key=lambda format: format[5] != decimal):
-        count, others, grouped, fractions, both, twice, text = _counts(values, known, format)
-        if others or not grouped:
+        counts = _counts(values, known, format)
+        if not counts:
             continue
+        grouped, fractions, both, twice, plain, text = counts
         kind = float if fractions else int
         if both:
             return kind, format, ()
-        if format[1] in " '" or 0 < twice < count:
+        if format[1] in " '" or 0 < twice < grouped + plain:
             return kind, format, (text,)
-        plain = count - grouped
-        if format[1] != decimal and grouped >= 5 and (20 * plain >= count or (plain and grouped >= 50)):
+        if format[1] != decimal and grouped >= 5 and (19 * plain >= grouped or (plain and grouped >= 50)):
             return kind, format, (text,)
     return None
 
 # %% ../../nbs/05_number_formats.ipynb #b17e333d
-_codes = "USD EUR GBP CHF JPY CNY INR BRL CAD AUD NZD SEK NOK DKK PLN CZK HUF RON RUB TRY MXN ZAR KRW SGD HKD".split()
 _codes = "USD EUR GBP CHF JPY CNY INR BRL CAD AUD NZD SEK NOK DKK PLN CZK HUF RON RUB TRY MXN ZAR KRW SGD HKD".split()
 _currency = rf"[$€£¥₹₽₺₩₫₪₱฿]|[A-Z]{{1,2}}\$|kr\.?|Rs\.?|{'|'.join(_codes)}"
 _words = """kg g mg t lb lbs oz km m cm mm mi ft in inch m² m³ km² sqm sqft l ml km/h kmh mph m/s kW kWh MW MWh
