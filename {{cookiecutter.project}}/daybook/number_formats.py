@@ -87,8 +87,7 @@ def _without_unit(values: str, known: str, before: str, behind: str) -> str | No
         rf"{blanks}([+-]?){blanks}{first}{blanks}([+-]?)({_digits}){blanks}{last}{blanks}".replace("(?:", "(")
     )
     others = f"lower(trim(text)) NOT IN ({known})"
-    has_others = f"SELECT 1 FROM {values} WHERE {others} AND NOT regexp_full_match(text, {form}) LIMIT 1"
-    if duckdb.sql(has_others).fetchall():
+    if _is_any(values, f"{others} AND NOT regexp_full_match(text, {form})"):
         return None
     return f"(SELECT regexp_replace(text, {form}, '\\1\\2\\3') AS text FROM {values} WHERE {others})"
 
