@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from daybook import bodies, example
-from daybook.bodies import fields_of_rows, read_body, read_rows
+from daybook import example
 from daybook.contract import Contract
 from daybook.endpoints import Endpoint
 from daybook.predictions import align, as_response, check_predictions, class_names
@@ -179,69 +178,3 @@ def test_digits_are_no_date(digits: str) -> None:
     assert respond(day=digits)[0] == 400
     status, body = respond(**{"day": "2024-07-04", "at time": digits})
     assert (status, json.loads(body)["error"]) == (400, "at time: a date or time is written as 2024-12-31T23:59:00Z")
-
-
-HOURS = create_model(
-    "Hour", __config__=ConfigDict(extra="forbid"), hour=(int, Field(lt=24)), note=(str, ""), day=(date, None)
-)
-
-
-@pytest.mark.parametrize(
-    ("row", "error"),
-    [
-        (
-            b'{"day": [%b]}' % b",".join([b"[]"] * 50_000),
-            "hour: field required (row 0); day: input should be a valid date",
-        ),
-        (
-            b'{"day": {%b}}' % b",".join(b'"%d":{}' % n for n in range(20_000)),
-            "hour: field required (row 0); day: input",
-        ),
-        (b'{"x": {"y": [%b]}}' % b", ".join([b'{"z": 1}'] * 20_000), "hour: field required (row 0); x: the contract"),
-        (b"{%b}" % b",".join(b'"x%d":1' % n for n in range(20_000)), "hour: field required (row 0); x0: the contract"),
-        (b"[%b]" % b",".join([b"1"] * 50_000), "rows: input should be an object (row 0)"),
-    ],
-)
-def test_row_that_is_none_is_refused_by_a_short_version(
-    monkeypatch: pytest.MonkeyPatch, row: bytes, error: str
-) -> None:
-    """Pydantic copies a row for each field that it lacks: 10 MB became 7 GB."""
-    sizes = []
-    monkeypatch.setattr(bodies, "read_body", lambda kind, body: sizes.append(len(body)) or read_body(kind, body))
-    endpoint = Endpoint(create_model("Input", rows=(list[HOURS], ...)), lambda: pytest.fail("it was called"))
-    status, body = asyncio.run(endpoint.respond(bytearray(b'{"rows": [%b]}' % row)))
-    assert status == 400 and json.loads(body)["error"].startswith(error)
-    assert [size < 1000 for size in sizes] == [True]
-
-
-def test_large_body_is_taken_however_it_is_written() -> None:
-    async def count(rows: list[BaseModel]) -> BaseModel:
-        return create_model("Output", count=(int, ...))(count=len(rows))
-
-    endpoint = Endpoint(create_model("Input", rows=(list[HOURS], ...)), lambda: count)
-    rows = [{"hour": 8, "note": note} for note in ("", "}, {", '"[[', ",,,,,,", "x" * 100_000)] + [{"hour": 9}] * 9000
-    for body in (json.dumps({"rows": rows}), json.dumps({"rows": rows}, indent=1), json.dumps({"rows": rows[5:]})):
-        assert asyncio.run(endpoint.respond(body.encode())) == (200, b'{"count":%d}' % body.count("hour"))
-    numbers = create_model("Input", numbers=(list[list[float]], ...))
-    assert (
-        fields_of_rows(numbers)
-        == fields_of_rows(create_model("Input", rows=(list[contract_of(int).Row], 1), x=(int, 2)))
-        == 0
-    )
-    assert read_rows(numbers, json.dumps({"numbers": [[1.5] * 50_000]}).encode(), 0).numbers[0][1] == 1.5
-
-
-def test_body_of_very_many_faults_is_refused_by_its_beginning() -> None:
-    """A list of all would take seconds, and a gigabyte."""
-    row = create_model("Row", __config__=ConfigDict(extra="forbid"), hour=(int, ...))
-    endpoint = Endpoint(create_model("Input", rows=(list[row], ...)), lambda: pytest.fail("it was called"))
-    many = [{"hour": 1, "more": 2}] * 10_001, "10,001 faults, of which its first ten rows show these"
-    wide = [{"hour": 1} | {f"more{n}": 2 for n in range(10_001)}], "18 more are in the detail"
-    for rows, words in (many, wide):
-        status, body = asyncio.run(endpoint.respond(json.dumps({"rows": rows}).encode()))
-        error = json.loads(body)
-        assert status == 400 and words in error["error"]
-        assert error["error"].startswith("more") and len(error["detail"]) <= 100
-    body = json.dumps({"rows": [{"hour": 1}] * 10 + [{}] * 10_001}).encode()
-    error = json.loads(asyncio.run(endpoint.respond(body))[1])["error"]
-    assert error == "the body has 10,001 faults, none of them in its first ten rows"
