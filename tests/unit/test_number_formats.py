@@ -66,6 +66,24 @@ def test_thousands_are_read(tmp_path: Path, thousands: str, point: str, delimite
         assert table["x"].tolist() == expected
 
 
+@pytest.mark.parametrize("unit", ["", " °C"])
+def test_minus_of_typography_is_one(tmp_path: Path, unit: str) -> None:
+    texts = [f"{n / 4 - 10}{unit}".replace("-", "−") for n in range(90)]
+    found = looked(tmp_path, ["n,x", *(f"{n % 9},{text}" for n, text in enumerate(texts))], "x")
+    assert (found.formats, found.label.column.low) == ({"x": f"1234.56{unit}"}, -10)
+    contract = Contract(Labelled, target="x", name="amounts", formats=found.formats)
+    assert read(contract, tmp_path / "t.csv")["x"].min() == -10
+
+
+def test_comma_may_stand_between_thousands_where_others_have_decimal_commas(tmp_path: Path) -> None:
+    """1,914 beside 775 was read as 1.914."""
+    lines = ["price;sold", *(f"{n},{n % 90 + 10};{n * 7919 % 4000 + 100:,}" for n in range(90))]
+    with pytest.raises(DaybookError, match=r"sold: 1,022 may have thousands or decimals: say --format sold=1.234,56"):
+        looked(tmp_path, lines, "price")
+    (sold,) = looked(tmp_path, lines, "price", formats={"sold": "1,234.56"}).fields
+    assert (sold.column.type, sold.column.low) == (int, 100)
+
+
 @pytest.mark.parametrize(
     ("written", "format"),
     [

@@ -147,7 +147,7 @@ def _first_with(values: str, sign: str) -> tuple[str, ...]:
     return duckdb.sql(first).fetchall()[0]
 
 
-def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> Form:
+def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool, decimal: str) -> Form:
     "The form of a column whose values are numbers, a few texts apart."
     is_code, has_points, are_days = _digits(values, left)
     rest = _left_over(values, date, "%Y%m%d", ".") if are_days and not left else None
@@ -155,15 +155,15 @@ def _number(values: str, kind: type, left: Sequence[str], has_gaps: bool) -> For
         return Form(date, "%Y%m%d", doubtful=tuple(rest))
     if is_code:
         return Form(str, is_code=True)
-    if any(re.fullmatch(r"-?\d{1,3}(\.\d{3}){2,}", text.strip()) for text in left):
+    if any(re.fullmatch(rf"-?\d{{1,3}}([{decimal}]\d{{3}}){{2,}}", text.strip()) for text in left):
         return Form(None, unlike=tuple(left))  # 1.234.567: all points stand between thousands
     if _say_something(values, left):
         return Form(str, unlike=tuple(left))
-    are_thousands = thousands(values, ", ".join(map(literal, sorted(GAPS)))) if has_points else "no"
+    are_thousands = thousands(values, ", ".join(map(literal, sorted(GAPS))), decimal) if has_points else "no"
     if are_thousands == "likely":
-        return Form(None, unlike=_first_with(values, "."))
+        return Form(None, unlike=_first_with(values, decimal))
     is_listed = has_points and duckdb.sql(f"SELECT {lists_codes('text')} FROM {values}").fetchall()[0][0]
-    unlike = _first_with(values, ",") if is_listed else () if are_thousands == "no" else _first_with(values, ".")
+    unlike = _first_with(values, ",") if is_listed else () if are_thousands == "no" else _first_with(values, decimal)
     is_float = kind is float or (has_points and not has_gaps)
     return Form(float if is_float else int, doubtful=tuple(left), unlike=unlike)
 
@@ -192,7 +192,7 @@ def _text_form(values: str, decimal: str, has_gaps: bool, gaps: Sequence[str]) -
             if fewer is not None and len(fewer) < len(left):
                 continue  # 42.5 among whole numbers is a number, and no missing value
         if kind in (int, float):
-            return _number(values, kind, left, has_gaps or bool(gaps))
+            return _number(values, kind, left, has_gaps or bool(gaps), decimal)
         return Form(kind, doubtful=tuple(left), unlike=_without_zone(values) if kind is datetime else ())
     found = _with_format(values, decimal)
     return found if found and 4 * len(found.doubtful) <= count else Form(str)

@@ -67,9 +67,11 @@ def count_points(rows: duckdb.DuckDBPyRelation) -> int:
 def thousands(
     values: str,  # a table with a column `text`
     known: str,  # SQL of the texts that mean that there is no value, in small letters
+    decimal: str = ".",  # the decimal sign of the file
 ) -> Literal["no", "perhaps", "likely"]:
-    "Whether each point of a column stands between thousands: perhaps, as in 1.174; likely, if 567 is beside it."
-    pointed, plain = (rf"regexp_full_match(trim(text), '-?{form}')" for form in (r"[1-9]\d{0,2}(\.\d{3})+", r"\d{1,3}"))
+    "Whether each decimal sign of a column stands between thousands: perhaps, as in 1.174; likely, if 567 is beside it."
+    forms = rf"[1-9]\d{{0,2}}([{decimal}]\d{{3}})+", r"\d{1,3}"
+    pointed, plain = (f"regexp_full_match(trim(text), '-?{form}')" for form in forms)
     query = f"SELECT count(*) FILTER ({pointed}), count(*) FILTER ({plain}), count(*) FROM {values}"
     with_points, without, count = duckdb.sql(f"{query} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
     if with_points + without < count or with_points < 5:

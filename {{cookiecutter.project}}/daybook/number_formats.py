@@ -10,7 +10,7 @@ import re
 
 import duckdb
 
-from .conversion import conversion, thousands_sign
+from .conversion import MINUS, conversion, thousands_sign
 from .fields import number_format
 from .sql import literal
 
@@ -108,9 +108,13 @@ def column_format(
     decimal: str,  # the decimal sign of the file
 ) -> tuple[type, str, tuple[str, ...]] | None:  # int or float, the format, and a number if its owner is to be asked
     "The format of a column's numbers; None if they have none, or if it is not clear."
+    has_minus = _is_any(values, f"contains(text, '{MINUS}')")
+    values = f"(SELECT replace(text, '{MINUS}', '-') AS text FROM {values})" if has_minus else values
     unit = unit_of(values, known)
     if not unit:
-        return thousands_format(values, known, decimal)
+        if (found := thousands_format(values, known, decimal)) or not has_minus:
+            return found
+        unit = "", ""
     bare = _without_unit(values, known, *unit)
     if not bare:
         return None

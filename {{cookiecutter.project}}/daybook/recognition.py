@@ -47,7 +47,7 @@ def python_name(
 
 # %% ../../nbs/50_recognition.ipynb #92489358
 GAPS = frozenset(
-    {"", *"na n/a n.a. #n/a nan null none nil <na> k.a. k.a - -- ? . missing unknown unbekannt \\n".split()}
+    {"", *"na n/a n.a. #n/a nan null none nil <na> k.a. k.a - -- – — − ? . missing unknown unbekannt \\n".split()}
 ) | {*"#div/0! #value! #ref! #name? #num! #null!".split()}  # of spreadsheets
 TEXT_GAPS = GAPS - {"none", "nil", ".", "missing", "unknown", "unbekannt"}
 TOTALS = frozenset({"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtergebnis"})
