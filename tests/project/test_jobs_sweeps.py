@@ -62,7 +62,11 @@ def test_sweep_ranks_and_says_what_no_run_recorded(probe: Probe) -> None:
     ):
         said = probe.daybook(f"sweep probe --grid grid.yaml {words}")
         assert re.findall(r"^ *[123] +(\d)", said, re.MULTILINE) == expected
-    assert "no run recorded thrice" in probe.daybook("sweep probe --grid grid.yaml --minimize thrice")
+    said = probe.daybook("sweep probe --grid grid.yaml --minimize thrice", code=2)
+    assert "recorded no thrice: did you mean twice? there are: minus, twice" in said
+    probe.write(RECORD, "record(minus=-number)  # anew", parameters="number: int = 1")
+    said = probe.daybook("sweep probe -p number=1,2,3,4,5,6 --workers 1 --minimize thrice", code=2)
+    assert "recorded no thrice" in said and probe.statuses()["done"] < 3 + 6
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

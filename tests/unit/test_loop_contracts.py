@@ -61,6 +61,14 @@ def test_rows_whose_model_was_not_asked_lack_nothing(
     assert log.columns_of(old) == set(contract.columns.values()) - {"promo"}
 
 
+def test_drift_looks_at_the_other_columns_before_a_new_field_is_logged(world: World, save_variant) -> None:
+    contract, old = save_variant("pass")
+    log_days(Log(contract), old, world.end, 14)
+    contract, tag = save_variant("promo: float | None = None", promo=1.0)
+    names = {change.name for change in look(Log(contract), tag).changes}
+    assert "promo" not in names and {"temp", "weather"} <= names
+
+
 COLDER = """
     @field_validator("temp")
     @classmethod

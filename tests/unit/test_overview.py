@@ -81,8 +81,12 @@ def test_page_of_few_runs(runs: list[Run], facts: dict, expected: list[str]) -> 
 
 
 def test_page_says_that_no_model_is_in_production() -> None:
-    text = page(production=replace(champion(1), model=None))
-    assert "No model is in production yet" in text and "daybook run promote -p candidate=latest" in text
+    none = replace(champion(1), model=None)
+    text = page(production=none)
+    assert "No model is in production yet" in text and "daybook run train" in text
+    older, newer = (made("train", hour, model=f"demand:{hour}") for hour in (1, 2))
+    text = page(made("train", 3, model="demand:worst", sweep="1"), newer, older, production=none)
+    assert "daybook run promote -p candidate=demand:2<" in text, "the newest that is no part of a sweep"
 
 
 def test_page_links_the_backtest_that_decided() -> None:

@@ -130,7 +130,9 @@ def test_sweep_ranks_by_the_first_metric_or_by_the_given(probe: Probe, quick: li
         for options in ({}, {"maximize": "twice"})
     ]
     assert best == [1, 3]
-    assert sweep("probe", {"number": "2,1"}, minimize="thrice").metric == "thrice"
+    for number in ("2,1", "7,8,9"):  # of which the first were run before
+        with pytest.raises(DaybookError, match="recorded no thrice: did you mean twice?"):
+            sweep("probe", {"number": number}, minimize="thrice")
 
 
 def report_of(*parameters: dict, **changes: Any) -> tuple[Sweep, str]:

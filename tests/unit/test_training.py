@@ -4,10 +4,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 from kinds import ended, lasted, late, of, timeless, trips
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingRegressor,
+    RandomForestRegressor,
+    StackingRegressor,
+)
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge, TweedieRegressor
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
 from small_models import FRAME, notebook, save
 
 from daybook import models
+from daybook.artifact import KNOWN
 from daybook.contract import Contract
 from daybook.example import contract
 from daybook.training_report import confusion, draw_importance, draw_predictions, importance
@@ -35,6 +52,31 @@ def test_save_trusts_the_encoder_and_its_trees(demand: Path) -> None:
     model = models.load(tag)
     np.testing.assert_array_equal(model.predict(FRAME), cells.predict(cells.fit(FRAME, columns), columns))
     assert model.estimator["encoder"].names == ["day_weekday", "day_month", "hour", "temp", "weather", "holiday"]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestRegressor(n_estimators=3),
+        GradientBoostingRegressor(n_estimators=3),
+        KNeighborsRegressor(),
+        KNeighborsRegressor(algorithm="ball_tree", metric="manhattan"),
+        MLPRegressor(max_iter=3),
+        MLPRegressor(max_iter=3, solver="sgd"),
+        StackingRegressor([("ridge", Ridge())], RandomForestRegressor(n_estimators=3)),
+        make_pipeline(SimpleImputer(), SplineTransformer(), SelectKBest(f_regression, k=2), Ridge()),
+        TweedieRegressor(power=1.5),
+        TweedieRegressor(power=0, link="identity"),
+        CalibratedClassifierCV(ExtraTreesClassifier(3)),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_estimators_of_scikit_learn_are_known(estimator: BaseEstimator) -> None:
+    random = np.random.default_rng(0)
+    x = random.random((60, 3))
+    y = x[:, 0] > 0.5 if is_classifier(estimator) else x.sum(axis=1)
+    data = skops.io.dumps(estimator.fit(x, y))
+    np.testing.assert_array_equal(skops.io.loads(data, trusted=list(KNOWN)).predict(x), estimator.predict(x))
 
 
 @pytest.mark.parametrize("contract", [lasted, late, ended, timeless], ids=["number", "yes or no", "classes", "no time"])

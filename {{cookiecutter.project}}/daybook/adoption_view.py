@@ -85,13 +85,14 @@ def _ending(adoption: "Adoption") -> list[Any]:
     parts += [Text(f"  {line}", styles[line[0]]) for line in adoption.difference]
     files = ", ".join(os.path.relpath(file) for file in adoption.written)
     rows = f" (a sample of {adoption.rows:,} rows)" if adoption.rows else ""
+    kept = " with its sample: git will have these rows of the table (--simulate draws others)" if rows else ""
     parts += [Text(""), Text(f"Written: {files}{rows}")]
     parts += [Text(_copied(adoption))] if adoption.copy else []
     if adoption.trouble:
         parts.append(Text(f"But the chapter does not run: {adoption.trouble}", "bold red"))
     return [
         *parts,
-        Text("Next: review nbs/00_data.ipynb, and commit it with its sample. Then:"),
+        Text(f"Next: review nbs/00_data.ipynb, and commit it{kept}. Then:"),
         Text("  daybook run train", "bold"),
     ]
 

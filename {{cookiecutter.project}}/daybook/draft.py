@@ -160,7 +160,7 @@ def read_back(folder: Path, name: str) -> Model:
             raise
         raise DaybookError(
             f"the estimator holds what skops does not know to be harmless: {error.__cause__}"
-            " If you do, name these types in TRUSTED, beside `predict`, and export the notebook"
+            " If you know them to be, name these types in TRUSTED, beside `predict`, and export the notebook"
         ) from error
     repeat_examples(model, json.loads((folder / "examples.json").read_bytes()))
     return model

@@ -90,7 +90,10 @@ def _production_html(overview: Overview) -> str:
     if champion is None:
         return "<p>champion.json cannot be read.</p>"
     if not champion.model:
-        return f"<p>No model is in production yet.</p>{command_line('daybook run promote -p candidate=latest')}"
+        models = (run.model for run in overview.jobs.get("train", ()) if run.model and not run.sweep)
+        candidate = next(models, None)
+        command = f"run promote -p candidate={candidate}" if candidate else "run train"
+        return f"<p>No model is in production yet.</p>{command_line(f'daybook {command}')}"
     run = next((run for run in overview.jobs.get("backtest", ()) if run.id == champion.decision), None)
     decision = f" Decided by {_link(run, 'this backtest')}." if run else ""
     by = f" by {escape(champion.promoted_by)}" if champion.promoted_by else ""

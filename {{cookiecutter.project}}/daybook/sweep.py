@@ -18,6 +18,8 @@ from typing import Any
 from .files import Folder
 from .jobs import IsHopeless, run_tasks
 from .notebooks import EngineName, Job, Task
+from .parameters import nearest
+from .project import DaybookError
 from .runs import Run, all_runs, new_id, open_runs
 from .space import Range, points, space
 from .supervisor import start_server
@@ -80,6 +82,14 @@ def _differing(axes: Mapping[str, list[Any] | Range]) -> tuple[str, ...]:
     "The parameters with more than one value to try; all, if there is none."
     differing = [name for name, values in axes.items() if isinstance(values, Range) or len(values) > 1]
     return tuple(differing or axes)
+
+
+def _check_recorded(runs: Iterable[Run], goals: Iterable[str]) -> None:
+    "Raise `DaybookError` if a run that is done recorded metrics, and not those that are to decide."
+    for run in runs:
+        absent = [metric for metric in goals if metric not in run.metrics]
+        if absent and run.metrics and run.status == "done":
+            raise DaybookError(f"{run.path} recorded no {absent[0]}: {nearest(absent[0], sorted(run.metrics))}")
 
 
 def _first_metric(runs: Sequence[Run]) -> str | None:
@@ -188,8 +198,7 @@ def sweep(
     search = Trials(axes, list(goals.values()) or [False], trials, seed) if trials else None
     if not scheduler:
         start_server(job.notebook if engine == "shell" else None, is_alone=False)
-    id = new_id(datetime.now(UTC))
-    folder = open_runs(runs_url)
+    id, folder = new_id(datetime.now(UTC)), open_runs(runs_url)
     task = _tasks_for(job, engine, id)
     if trials:
         plan = _plan_trials(Search(job, search, task, list(goals)), folder, trials, force)
@@ -199,6 +208,7 @@ def sweep(
     workers = max(min(workers or _cores(), plan.count), 1)
     tasks = plan.tasks if scheduler else _limited(plan.tasks, max(_cores() // workers, 1))
     runs = list(plan.reused)
+    _check_recorded(runs, goals)
     planned = len(runs) + plan.count
     threading.Thread(target=importlib.import_module, args=("matplotlib.figure",), daemon=True).start()
     on_progress(None, len(runs), planned)
@@ -208,6 +218,7 @@ def sweep(
                 plan.tell(run)
                 runs.append(run)
                 on_progress(run, len(runs), planned)
+                _check_recorded([run], goals)
         planned = len(runs)  # fewer, where the space has no more points for trials
     finally:
         result = _result(plan, id, axes, goals, runs)

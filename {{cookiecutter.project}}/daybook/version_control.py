@@ -9,6 +9,7 @@ __all__ = ['LOCAL', 'git_environment', 'run_git', 'merge_driver', 'set_up', 'git
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -66,6 +67,8 @@ def _install_hook(root: Path) -> str:
     "Install pre-commit's hook; returns what to know if there is none now."
     if Path(run_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
         return "no hook for commits: this project is a folder of a larger repository"
+    if not shutil.which("uv"):
+        return "no hook for commits: uv, which runs what it calls, is not on the PATH; pip install uv"
     command = [sys.executable, "-m", "pre_commit", "install"]
     done = subprocess.run(command, cwd=root, env=git_environment(), capture_output=True, text=True)
     return f"no hook for commits: {' '.join((done.stderr or done.stdout).split())}" if done.returncode else ""
