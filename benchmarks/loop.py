@@ -315,11 +315,12 @@ def backtest(folder: Path) -> dict[str, Any]:
     from daybook import models, scores
     from daybook.backtest import compare_candidates
     from daybook.checks import check_baseline
+    from daybook.evaluation import evaluation_window
     from daybook.log import Log
     from daybook.metrics import Metrics
     from daybook.months import all_metrics, by_day, daily_losses, months
     from daybook.naive import naive_baselines
-    from daybook.outcomes import evaluation_window, outcomes
+    from daybook.outcomes import outcomes
     from daybook.reference import learned
     from daybook.slices import slices
 

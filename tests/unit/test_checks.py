@@ -42,7 +42,7 @@ def test_degradation_has_the_uncertainty_of_when_it_was_made(days: pd.DataFrame)
     [
         (None, 200, "is not known"),
         (made(1, 6), 200, "rests on 6 days only"),
-        (made(1), 1000, "20 days and 480 rows are too few, 7 and 1,000 are needed"),
+        (made(1), 1000, "480 rows are too few, 1,000 are needed"),
         (made(0, sd=0), 200, "of which there is no ratio"),
     ],
 )
@@ -83,7 +83,19 @@ def test_baseline_is_the_better_of_two(days: pd.DataFrame) -> None:
 def test_baseline_cannot_be_told(days: pd.DataFrame) -> None:
     assert "there is no baseline" in check_baseline(days, "a", {}, "mae", 200).words
     few = check_baseline(days.head(6).assign(b=1.0), "a", {"b": "median"}, "mae", 10)
-    assert few.ratio is None and "6 days and 144 rows are too few" in few.words
+    assert few.ratio is None and few.words == "6 days are too few, 7 are needed"
+
+
+@pytest.mark.parametrize(("saved", "is_alert"), [(0.05, False), (0.01, True), (-0.01, True)])
+def test_what_is_better_than_a_baseline_by_chance_is_an_alert_unless_it_would_matter(
+    days: pd.DataFrame, saved: float, is_alert: bool
+) -> None:
+    """A model that is nearly as good as any can be saves a twentieth of a rare outcome's log loss."""
+    noise = np.resize([0.5, 1.5], len(days)) * days["a"].mean()
+    own = days["a"].mean() * (1 - saved) + days["a"].mean() - noise
+    check = check_baseline(days.assign(a=own, b=noise), "a", {"b": "base rate"}, "log_loss", 200)
+    assert check.low < 1 < check.high and check.ratio == pytest.approx(1 - saved, abs=0.01)
+    assert check.is_alert == is_alert
 
 
 def test_calibration_is_an_alert_if_much_more_or_less_happens() -> None:

@@ -12,9 +12,10 @@ from matplotlib import pyplot as plt
 from daybook import models
 from daybook.backtest_report import judge
 from daybook.drift_report import look
+from daybook.evaluation import evaluation_window, rows_sha
 from daybook.log import Log
 from daybook.metrics import Metrics
-from daybook.outcomes import evaluation_window, outcomes, rows_sha
+from daybook.outcomes import outcomes
 from daybook.project import DaybookError
 from daybook.world import World, world
 

@@ -22,11 +22,11 @@ from daybook.champion import read_champion
 from daybook.checks import check_degradation
 from daybook.contract import Contract
 from daybook.entries import RowReaders
+from daybook.evaluation import EvaluationWindow, rows_sha
 from daybook.files import Folder
 from daybook.labels import read_labels
 from daybook.log import Log, window_bounds
 from daybook.merging import current_files, merge_days
-from daybook.outcomes import EvaluationWindow, rows_sha
 from daybook.project import DaybookError
 from daybook.promotion import candidate_tag
 from daybook.recorder import Recorder

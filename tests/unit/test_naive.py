@@ -10,9 +10,10 @@ import pytest
 from daybook import example, models
 from daybook.baseline import naive_baseline
 from daybook.contract import Contract
+from daybook.evaluation import EvaluationWindow, evaluation_window
 from daybook.log import Log
 from daybook.naive import LAST, known_before, naive_baselines
-from daybook.outcomes import EvaluationWindow, Outcomes, evaluation_window, outcomes
+from daybook.outcomes import Outcomes, outcomes
 from daybook.reference import learned
 from daybook.world import World
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from daybook import example, models
+from daybook.evaluation import evaluation_window, rows_sha
 from daybook.log import Log
-from daybook.outcomes import evaluation_window, outcomes, required_columns, rows_sha
+from daybook.outcomes import outcomes, required_columns
 from daybook.project import DaybookError
 from daybook.segments import SegmentWriter
 from daybook.world import World

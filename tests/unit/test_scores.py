@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from daybook import example, models
+from daybook.evaluation import EvaluationWindow, evaluation_window
 from daybook.log import Log
 from daybook.metrics import Metrics
 from daybook.months import all_metrics, by_day
-from daybook.outcomes import EvaluationWindow, evaluation_window, outcomes
+from daybook.outcomes import outcomes
 from daybook.project import DaybookError
 from daybook.reference import learned
 from daybook.scores import IN_SERVICE, Scores, check_leakage, check_reproducible, logged_scores, replay

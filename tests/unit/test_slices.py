@@ -9,8 +9,8 @@ import pytest
 
 from daybook import example
 from daybook.contract import Contract
+from daybook.evaluation import EvaluationWindow
 from daybook.metrics import Metrics
-from daybook.outcomes import EvaluationWindow
 from daybook.slices import calibration, slices
 
 METRICS = Metrics(example.loss, example.evaluate)

@@ -134,7 +134,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_tasks(todo: Any, folder: Any, workers: int, time_limit: Any, scheduler: Any, is_hopeless: Any) -> Any:
         for place, task in enumerate(todo):
             number, steps = task.run.parameters["number"], []
-            ends: dict[str, Any] = {"status": "done", "metrics": {"mae": float(number)}}
+            ends: dict[str, Any] = {"status": "done", "metrics": {"mae": float(number), "size": 1.0}}
             for step in range(3):
                 steps.append([step, float(number)])
                 if is_hopeless and is_hopeless(task.run, {step: float(number)}):

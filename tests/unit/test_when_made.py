@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from daybook import example, models
+from daybook.evaluation import EvaluationWindow
 from daybook.metrics import Metrics
-from daybook.outcomes import EvaluationWindow
 from daybook.reference import learned
 from daybook.when_made import WhenMade, when_made
 from daybook.world import World

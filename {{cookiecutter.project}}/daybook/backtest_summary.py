@@ -32,8 +32,9 @@ def verdict(self: Backtest) -> str:
         return decision.verdict.upper()
     if decision.alert:
         return "ALERT"
-    is_told = _check(decision, WHEN_MADE) or _check(decision, BASELINE)
-    return "OK" if is_told else "WARNING"
+    made, naive = _check(decision, WHEN_MADE), _check(decision, BASELINE)
+    is_clear = naive is None or naive.high is None or naive.high < naive.most
+    return "OK" if is_clear and (made or naive) else "WARNING"
 
 # %% ../../nbs/29_backtest_summary.ipynb #abcfc89a
 def _of_candidates(backtest: Backtest) -> str:
@@ -58,6 +59,7 @@ def _of_service(decision: Decision) -> str:
         return f"{text}; whether that is good cannot be told: {decision.checks[0].words}."
     beside = f"{made.ratio:.2f} times the {number(decision.when_made)} of when the model was made" if made else ""
     less = f"{percent(1 - naive.ratio)} less than the baseline" if naive else ""
+    less += ", which may be chance" if naive and naive.high is not None and naive.high >= naive.most else ""
     return f"{text}: {' and '.join(filter(None, [beside, less]))}."
 
 
@@ -105,7 +107,7 @@ def run_metrics(self: Backtest) -> dict[str, float]:
     if decision.comparison:
         result[f"{metric}_candidate"] = of[decision.comparison.candidate]
     result["rows"] = decision.window.rows
-    result["with_actual"] = decision.actuals["with_actual"] / decision.actuals["predictions"]
+    result["with_actual"] = decision.actuals["of_the_window"]
     result[f"{metric}_champion"] = of.get(decision.champion)
     if calibration := _check(decision, CALIBRATION):
         result["predicted_per_actual"] = calibration.ratio
@@ -173,7 +175,8 @@ def basis(self: Backtest) -> list[str]:
     "What the answer rests on, in sentences."
     decision, reference = self.decision, self.decision.reference
     window = decision.window
-    rows = f"{window.rows:,} predictions about {window.days} days from {window.start} on have an actual"
+    share = f", {percent(decision.actuals['of_the_window'])} of all" if "of_the_window" in decision.actuals else ""
+    rows = f"{window.rows:,} predictions about {window.days} days from {window.start} on have an actual{share}"
     days = "" if reference.days is None else f"{reference.days:,} days and "
     made = "When the model was made: it has no predictions of its own rows"
     if reference.value is not None:

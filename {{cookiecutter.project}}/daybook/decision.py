@@ -18,9 +18,10 @@ from . import champion, models
 from .backtest import Comparison, Retraining
 from .checks import Check
 from .contract import Contract
+from .evaluation import evaluation_window, rows_sha
 from .files import Folder
 from .log import Log
-from .outcomes import evaluation_window, outcomes, rows_sha
+from .outcomes import outcomes
 from .passwords import is_masked
 from .project import DaybookError
 from .runs import all_runs

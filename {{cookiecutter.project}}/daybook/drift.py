@@ -116,17 +116,17 @@ def _number(
         **_common(bound, (reference, window), float(is_new)),
         lost=float(p[q == 0].sum() / max(p.sum(), 1)) if lost else 0.0,
         lost_values=lost[:NAMED],
-        **_fullest(cut.middles, p, q, bound.top if p.sum() else None),
+        **_fullest(cut.middles, p, np.where(cut.is_new, 0, q), q.sum(), bound.top if p.sum() else None),
         **_moments(reference, window, p, q, bound.shift),
         **in_between(tables.learned, name, tables.block, len(columns[1].counts), *sample),
         **_bars_of_numbers(reference, window, p, q),
     )
 
 
-def _fullest(middles: np.ndarray, p: np.ndarray, q: np.ndarray, threshold: float | None) -> dict[str, Any]:
-    "The cell with most of the window's values."
-    fullest, total = int(q.argmax()), max(q.sum(), 1)
-    facts = {"top": float(q[fullest] / total), "reference_top": float(p[fullest] / max(p.sum(), 1))}
+def _fullest(middles: np.ndarray, p: np.ndarray, q: np.ndarray, n: int, threshold: float | None) -> dict[str, Any]:
+    "The cell with most of the window's `n` values; those out of range have none."
+    fullest = int(q.argmax())
+    facts = {"top": float(q[fullest] / max(n, 1)), "reference_top": float(p[fullest] / max(p.sum(), 1))}
     return facts | {"top_threshold": threshold, "top_value": float(middles[fullest])}
 
 # %% ../../nbs/20_drift.ipynb #af2f5974

@@ -6,7 +6,6 @@
 __all__ = ['MIN_ROWS', 'Drift', 'look']
 
 # %% ../../nbs/22_drift_report.ipynb #4a777e92
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
@@ -15,16 +14,12 @@ import pandas as pd
 from fastcore.basics import patch
 from pandas.io.formats.style import Styler
 
-from . import models
-from .change import Change, Kind, comparable, percent, words
-from .columns import shared_columns
-from .contract import Contract
+from .change import Change, percent, words
 from .drift import by_size, compare
 from .drift_pictures import pictures_of
 from .log import Log
 from .pictures import Picture
-from .project import DaybookError
-from .reference import BLOCK, Against, Rows, basis_of, in_blocks
+from .reference import BLOCK, Against, basis_of, by_versions, compared_columns, in_blocks, predicted_by
 from .sql import literal
 
 # %% ../../nbs/22_drift_report.ipynb #83a33b2d
@@ -63,33 +58,6 @@ class Drift:
         "The verdict as `record` takes it."
         return "ALERT" if self.moved else "OK" if self.is_enough and self.is_same_season else "WARNING"
 
-# %% ../../nbs/22_drift_report.ipynb #147c03df
-def _compared(contract: Contract, tag: str, reference: Rows) -> dict[str, Kind]:
-    "The columns to look at: those of today's contract that the model learned from; raises `DaybookError` without days."
-    own, day = shared_columns(contract, models.contract_of(tag).schema), contract.columns.get(contract.time)
-    if day and day not in own:
-        raise DaybookError(
-            f"{tag} was made with a contract that has no {day}, which says what day a row is about: promote a model of"
-            " today's contract, or go back to the code that made it"
-        )
-    return {name: kind for name, kind in comparable(contract).items() if name in own & {*reference.columns}}
-
-
-def _by_versions(log: Log, sides: Sequence[Rows], kinds: Mapping[str, Kind]) -> dict[str, dict[str, Kind]]:
-    "The columns to look at, by SQL of the rows whose model asks for them; raises `DaybookError` if these lack one."
-    versions = {version for rows in sides for (version,) in rows.aggregate("version", "version").fetchall()}
-    columns = {version: log.columns_of(f"{log.contract.name}:{version}") for version in sorted(versions)}
-    result: dict[str, dict[str, Kind]] = {}
-    for name, kind in kinds.items():
-        lacking = [version for version, names in columns.items() if name not in names]
-        if len(lacking) == len(columns):
-            continue
-        if name not in sides[0].columns:
-            raise DaybookError(f"the log in {log.folder} has no column {name}: it was written under another contract")
-        asked = f"version NOT IN ({', '.join(map(literal, lacking))})" if lacking else "true"
-        result.setdefault(asked, {})[name] = kind
-    return result
-
 # %% ../../nbs/22_drift_report.ipynb #366d1b51
 def look(
     log: Log,
@@ -103,18 +71,21 @@ def look(
     "Compare what was logged about certain days with a reference; raises `DaybookError` if nothing was."
     window, contract, is_before = log.window(start, end, days), log.contract, against == "before"
     basis = basis_of(log, tag, window, against)
-    kinds = _compared(contract, tag, basis.rows)
+    kinds = compared_columns(contract, tag, basis.rows, basis.learned)
     before, rows, every_row = in_blocks(basis, window, contract, is_before)
     options = {"block": BLOCK, "is_before": is_before, "is_dealt": not contract.time}
     changes = []
-    for asked, columns in _by_versions(log, [rows, before] if is_before else [rows], kinds).items():
+    for asked, columns in by_versions(log, [rows, before] if is_before else [rows], kinds).items():
         sides = before.filter(asked) if is_before else before, rows.filter(asked)
         if asked == "true" or min(map(len, sides)) >= min_rows:
             changes += compare(*sides, columns, every_row, **options)
     own = rows.filter(f"version = {literal(tag.partition(':')[2])}")
     if not is_before and "prediction" in basis.rows.columns and len(own) >= min_rows:
-        kind = "category" if contract.classes else "number"
-        changes += compare(before, own, {"prediction": kind}, every_row, **options)
+        kinds = {"prediction": "category" if contract.classes else "number"}
+        [change] = compare(before, own, kinds, every_row, **options)
+        if change.reasons and (asked := predicted_by(tag, before, every_row)):
+            [change] = by_size([change, *compare(asked[0], own, kinds, asked[1], **options)])[-1:]
+        changes.append(change)
     n, m = len(window.rows), len(basis.rows)
     changes = by_size([replace(change, is_same_season=basis.is_same_season) for change in changes])
     is_enough, odd = min(n, m) >= min_rows, window.days.words

@@ -15,15 +15,16 @@ from datetime import UTC, date, datetime
 import pandas as pd
 
 from . import champion, models
-from .backtest import Retraining, compare_candidates, parameters_of, propose_retraining
+from .backtest import Retraining, compare_candidates, parameters_of, percent, propose_retraining
 from .checks import Check, check_baseline, check_calibration, check_degradation, default_tolerance
 from .contract import Contract
 from .decision import Decision, DecisionWindow, Inputs, nullable
+from .evaluation import EvaluationWindow, evaluation_window, rows_sha
 from .log import Log
 from .metrics import Metrics
 from .months import all_metrics, by_day, daily_losses, months
 from .naive import Baselines, naive_baselines
-from .outcomes import EvaluationWindow, Outcomes, evaluation_window, outcomes, rows_sha
+from .outcomes import Outcomes, outcomes
 from .passwords import masked
 from .predictions import class_names
 from .project import DaybookError
@@ -114,6 +115,12 @@ def _notes(found: Outcomes, window: EvaluationWindow, tag: str, candidates: Sequ
     last, notes = models.metadata(tag).get("last_day"), list(found.notes)
     if found.contract.time and last and date.fromisoformat(last) >= window.start:
         notes.append(f"{tag} has learned from days up to {last}, some of which judge it here: it looks too good.")
+    if window.share < window.usual_share / 2:
+        share, usual = (percent(each) for each in (window.share, window.usual_share))
+        notes.append(
+            f"Only {share} of the predictions about these days have an actual, of other days {usual}: what is known"
+            " early may differ from the rest. Look at earlier days."
+        )
     own = models.contract_of(tag)
     if changed := [each for each in candidates if sees_other_rows(models.contract_of(each), own)]:
         notes.append(
@@ -177,7 +184,7 @@ class _Measured:
             "checks": self.checks,
             "alert": "; ".join(check.words for check in self.checks if check.is_alert) or None,
             "window": DecisionWindow(start=window.start, end=window.end, rows=window.n, days=len(self.daily)),
-            "actuals": self.found.facts,
+            "actuals": self.found.facts | {"of_the_window": window.share},
             "in_service": self.table.loc[IN_SERVICE, self.metric],
             "when_made": self.then.value,
             "reference": self.then.facts(),
@@ -196,11 +203,11 @@ def judge(
     metrics: Metrics,
     candidates: Sequence[str] = (),  # tags of models that want to be champion
     start: date | None = None,  # first day to judge by; None: `days` before the end
-    end: date | None = None,  # first day not to judge by; None: the day after the last that has an actual
-    days: int = 28,
+    end: date | None = None,  # first day not to judge by; None: the day after the last of which enough is known
+    days: int | None = None,  # None: 28, or as many times that as hold rows enough
     as_of: datetime | None = None,  # what was known before, UTC; None: now
     labels: str | None = None,  # a table of actuals; None: those that the service received
-    min_rows: int = 200,  # with an actual; with fewer there is no verdict
+    min_rows: int | None = None,  # with an actual, fewer bear no verdict; None: 200, or those of 28 days
     min_gain: float = 0.02,  # share of the champion's loss that a candidate has to save
     tolerated: float | None = None,  # times the loss when it was made; None: 1.5, or 1.2 of probabilities
 ) -> Backtest:
@@ -208,15 +215,15 @@ def judge(
     made, contract = datetime.now(UTC), log.contract
     tag, candidates = _tags(log, candidates)
     found = outcomes(log, {name: models.contract_of(name) for name in (tag, *candidates)}, as_of, labels)
-    window = evaluation_window(found, start, end, days)
+    window = evaluation_window(found, start, end, days, min_rows)
     is_told = _check_candidates(tag, candidates, contract, window)
     baselines = naive_baselines(found, tag, window)
     scores, repeated = _scores(found, window, baselines, tag, candidates)
     daily, totals = by_day(scores, metrics), all_metrics(scores, metrics, list(baselines.words))
     metric, then = totals.columns[1], when_made(tag, window, contract, metrics)
-    limits = min_rows, tolerated or default_tolerance(contract)
+    limits = window.min_rows, tolerated or default_tolerance(contract)
     checks = _checks(contract, scores, daily, then, baselines, tag, metric, *limits)
-    comparison = compare_candidates(daily, tag, candidates, min_rows, min_gain)
+    comparison = compare_candidates(daily, tag, candidates, window.min_rows, min_gain)
     facts = _Measured(found, window, daily, totals, checks, then, baselines.words).facts()
     decision = Decision(
         run=run_id(),

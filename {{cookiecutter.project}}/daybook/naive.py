@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from .baseline import part_of_time
 from .contract import Contract
-from .outcomes import EvaluationWindow, Outcomes
+from .evaluation import EvaluationWindow
+from .outcomes import Outcomes
 from .reference import Rows, learned
 from .relations import left_join, together
 from .sql import identifier

@@ -4,22 +4,27 @@
 
 # %% auto #0
 __all__ = ['Rows', 'Against', 'BLOCK', 'season', 'Reference', 'learned', 'reference', 'logged_predictions', 'basis_of',
-           'in_blocks']
+           'in_blocks', 'compared_columns', 'by_versions', 'predicted_by']
 
 # %% ../../nbs/21_reference.ipynb #2a617e6c
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
 import duckdb
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from . import models
+from .change import Kind, comparable
+from .columns import shared_columns
 from .contract import Contract
 from .log import Log, Window
 from .project import DaybookError
-from .sql import set_up
-from .targets import day_sql
+from .sql import identifier, literal, set_up
+from .targets import day_sql, prediction_columns
 
 # %% ../../nbs/21_reference.ipynb #19340e38
 def season(
@@ -54,6 +59,17 @@ def learned(
     return duckdb.read_parquet(str(models.reference(tag)))
 
 # %% ../../nbs/21_reference.ipynb #42bf23d6
+def _near(
+    learned: np.ndarray,  # datetime64[D], sorted
+    days: Sequence[int],  # of a year
+) -> int:  # how many of these days are near to one that was learned
+    "Count days of a year, each of which is as near to a learned one as most of these are to the one before."
+    apart = np.quantile(np.diff(learned).astype(int), 0.9) if len(learned) > 1 else 1
+    of_year = np.unique(pd.DatetimeIndex(learned).day_of_year)
+    distance = np.abs(np.asarray(days)[:, None] - of_year)
+    return int((np.minimum(distance, 365 - distance).min(axis=1) <= apart // 2).sum())
+
+
 def reference(
     tag: str,  # of a model
     start: date,  # of the window
@@ -67,9 +83,10 @@ def reference(
         return Reference(rows, words, rows)
     days, of_year = season(start, end), f"dayofyear({day_sql(contract)})"
     same = rows.filter(f"{of_year} IN ({', '.join(map(str, days))})")
-    there = same.aggregate(f"count(DISTINCT {of_year})").fetchall()[0][0]
+    every_day = rows.aggregate(f"{day_sql(contract)} AS day").order("day").fetchnumpy()["day"].astype("datetime64[D]")
+    there = _near(every_day, days)
     part = f"with {there} of the {len(days)} days of this season"
-    if there * 2 < len(days):
+    if there * 2 < len(days) or not same.limit(1).fetchall():
         return Reference(rows, f"{words}, {part}", rows, is_same_season=False)
     words = "the same season of the rows that the model learned from"
     return Reference(same, words if there > 0.9 * len(days) else f"{words}, {part}", rows)
@@ -90,7 +107,7 @@ def logged_predictions(log: Log) -> Rows:
 
 # %% ../../nbs/21_reference.ipynb #a3501dce
 BLOCK = '" block"'  # no field of a contract begins with a blank
-_BLOCKS = 7  # of a window
+_BLOCKS, _DEALT_BLOCKS = 7, 28  # of a window
 _MOST_BLOCKS = 200
 
 
@@ -104,13 +121,70 @@ def basis_of(log: Log, tag: str, window: Window, against: Against) -> Reference:
 
 def in_blocks(basis: Reference, window: Window, contract: Contract, is_logged: bool) -> tuple[Rows, Rows, Rows]:
     "Reference, window and learned rows, each with the block that a row belongs to; `is_logged`: so is the reference."
-    length = max((window.end - window.start).days // _BLOCKS, 1)
+    parts, span = _BLOCKS if contract.time else _DEALT_BLOCKS, (window.end - window.start).days
+    length = max(span // parts, 1)
     dated = f"*, floor(datediff('day', DATE '{window.start}', {day_sql(contract)}) / {length})::BIGINT AS {BLOCK}"
-    of_learned = dated
+    rows, of_learned = window.rows.project(dated), dated
     if not contract.time:
-        blocks = min(max(len(basis.learned) * _BLOCKS // max(len(window.rows), 1), 2), _MOST_BLOCKS)
+        there = rows.aggregate(f"count(DISTINCT {BLOCK})").fetchall()[0][0]
+        blocks = min(max(len(basis.learned) * there // len(rows), 2), _MOST_BLOCKS)
         of_learned = f"*, hash(row_number() OVER ()) % {blocks} AS {BLOCK}"
     every_row = basis.learned.project(of_learned)
     if basis.rows is basis.learned:
-        return every_row, window.rows.project(dated), every_row
-    return basis.rows.project(dated if is_logged else of_learned), window.rows.project(dated), every_row
+        return every_row, rows, every_row
+    return basis.rows.project(dated if is_logged else of_learned), rows, every_row
+
+# %% ../../nbs/21_reference.ipynb #5e0a77d1
+def _is_identifier(rows: Rows, name: str) -> bool:
+    "Whether each row has a value of its own."
+    column = identifier(name)
+    return rows.aggregate(f"count(DISTINCT {column}) = count(*)").fetchall()[0][0]
+
+
+def compared_columns(contract: Contract, tag: str, reference: Rows, learned: Rows) -> dict[str, Kind]:
+    "The columns to look at: those of today's contract that the model learned from; raises `DaybookError` without days."
+    own, day = shared_columns(contract, models.contract_of(tag).schema), contract.columns.get(contract.time)
+    if day and day not in own:
+        raise DaybookError(
+            f"{tag} was made with a contract that has no {day}, which says what day a row is about: promote a model of"
+            " today's contract, or go back to the code that made it"
+        )
+    ids = {name for name in map(contract.columns.get, contract.key) if name in own and _is_identifier(learned, name)}
+    return {name: kind for name, kind in comparable(contract).items() if name in own & {*reference.columns} - ids}
+
+
+def by_versions(log: Log, sides: Sequence[Rows], kinds: Mapping[str, Kind]) -> dict[str, dict[str, Kind]]:
+    "The columns to look at, by SQL of the rows whose model asks for them; raises `DaybookError` if these lack one."
+    versions = {version for rows in sides for (version,) in rows.aggregate("version", "version").fetchall()}
+    columns = {version: log.columns_of(f"{log.contract.name}:{version}") for version in sorted(versions)}
+    result: dict[str, dict[str, Kind]] = {}
+    for name, kind in kinds.items():
+        lacking = [version for version, names in columns.items() if name not in names]
+        if len(lacking) == len(columns):
+            continue
+        if name not in sides[0].columns:
+            raise DaybookError(f"the log in {log.folder} has no column {name}: it was written under another contract")
+        asked = f"version NOT IN ({', '.join(map(literal, lacking))})" if lacking else "true"
+        result.setdefault(asked, {})[name] = kind
+    return result
+
+# %% ../../nbs/21_reference.ipynb #f9e0e0a3
+_MOST_ROWS = 20_000
+
+
+def predicted_by(
+    tag: str,  # of a model
+    *tables: Rows,  # of rows that it learned from, with their block
+) -> list[Rows]:  # block and prediction of some rows of each; empty if they lack a field that the log does not keep
+    "What a model says of rows that it learned from; raises `DaybookError` if it cannot be loaded."
+    contract = models.contract_of(tag)
+    columns = [field.column for field in contract.fields.values()]
+    if not {*columns} <= {*tables[0].columns}:
+        return []
+    model, result = models.load(tag), []
+    for rows in tables:
+        some = rows.query("rows", f"FROM rows USING SAMPLE reservoir({_MOST_ROWS} ROWS) REPEATABLE (0)")
+        some, block = some.to_arrow_table(), BLOCK.strip('"')
+        predictions = prediction_columns(contract, model.predict(some.select(columns)))["prediction"]
+        result.append(duckdb.from_arrow(pa.table({"prediction": predictions, block: some.column(block)})))
+    return result

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 
 from . import models
 from .contract import Contract
+from .evaluation import EvaluationWindow
 from .models import Model
 from .naive import LAST, NAIVE, Baselines
-from .outcomes import EvaluationWindow
 from .predictions import align
 from .project import DaybookError
 from .reference import Rows, learned

@@ -15,8 +15,8 @@ import pandas as pd
 
 from .bootstrap import bounds, resample
 from .contract import Contract
+from .evaluation import EvaluationWindow
 from .metrics import Metrics
-from .outcomes import EvaluationWindow
 from .reference import Rows
 from .sql import identifier, literal
 from .targets import day_sql, to_numpy, y_pred_sql

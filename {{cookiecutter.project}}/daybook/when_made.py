@@ -12,13 +12,12 @@ from datetime import date
 import pandas as pd
 
 from . import models
-from .backtest import LEAST_DAYS
 from .bootstrap import bootstrap_ci
 from .contract import Contract
 from .decision import Reference
+from .evaluation import LEAST_DAYS, EvaluationWindow
 from .metrics import Metrics
 from .months import daily_losses
-from .outcomes import EvaluationWindow
 from .reference import learned, reference
 from .targets import day_sql
 

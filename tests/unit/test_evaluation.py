@@ -1,0 +1,91 @@
+"""The days that judge: of weeks, months and single rows, and where what is known early is not like the rest."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import daybook.backtest_summary  # noqa: F401  which adds the sentences
+from daybook import example
+from daybook.evaluation import KnownDays, evaluation_window
+from daybook.judging import judge
+from daybook.log import Log
+from daybook.metrics import Metrics
+from daybook.outcomes import Outcomes, outcomes
+from daybook.project import DaybookError
+from daybook.world import World
+
+pytest_plugins = "worlds"
+
+METRICS = Metrics(example.loss, example.evaluate)
+
+
+def days_of(start: str, end: str, freq: str, rows: int, known: float = 1.0) -> KnownDays:
+    """Days with so many rows each."""
+    day = pd.date_range(start, end, freq=freq).to_numpy().astype("datetime64[D]")
+    return KnownDays(day, np.full(len(day), rows), np.full(len(day), int(known * rows)))
+
+
+@pytest.mark.parametrize(
+    ("freq", "rows", "needed", "days"),
+    [
+        ("D", 24, 200, 28),  # hours
+        ("D", 1, 28, 28),  # a row a day, of which 200 rows would be most of a year
+        ("D", 5, 140, 28),
+        ("B", 1, 28, 56),  # without weekends
+        ("7D", 400, 200, 56),
+        ("7D", 1, 28, 196),
+        ("MS", 40, 200, 196),
+        ("MS", 1, 28, 336),  # which has 12, and no verdict
+    ],
+)
+def test_window_holds_what_a_verdict_needs(freq: str, rows: int, needed: int, days: int) -> None:
+    found = days_of("2022-01-01", "2024-12-31", freq, rows)
+    assert found.least_rows == needed
+    assert found.days_needed(found.last + timedelta(1), needed) == days
+    assert found.days_needed(found.last + timedelta(1), 10**6) > 330, "as much as there is"
+
+
+def test_window_ends_where_as_much_is_known_as_usual() -> None:
+    found = days_of("2024-01-01", "2024-06-30", "D", 40)
+    early = found.known.copy()
+    early[-60:] = np.linspace(10, 1, 60).astype(int)  # defaults alone, some of which are known after days
+    assert KnownDays(found.day, found.predictions, early).last == date(2024, 5, 1)
+    few = np.random.default_rng(0).binomial(40, 0.1, len(early))  # of a tenth of the rows, chosen by chance
+    last = KnownDays(found.day, found.predictions, few).last
+    assert date(2024, 6, 20) < last <= date(2024, 6, 30)
+
+
+@pytest.fixture
+def early(world: World, tmp_path: Path) -> tuple[Outcomes, str]:
+    """Large counts alone are known of the last twenty days."""
+    labels = pd.read_parquet(world.labels)
+    day = pd.to_datetime(labels["day"])
+    is_known = (day <= day.max() - pd.Timedelta(days=20)) | (labels["rentals"] > labels["rentals"].quantile(0.9))
+    labels[is_known].to_parquet(tmp_path / "labels.parquet")
+    path = str(tmp_path / "labels.parquet")
+    return outcomes(Log(example.contract), {world.champion: example.contract}, labels=path), path
+
+
+def test_backtest_looks_at_days_of_which_all_is_known(world: World, early: tuple[Outcomes, str]) -> None:
+    """Those that are known early were taken for all: an alert over a service that is as it was."""
+    found, labels = early
+    window = evaluation_window(found)
+    last = pd.to_datetime(pd.read_parquet(world.labels)["day"]).max().date()
+    assert (window.end, window.share) == (last - timedelta(days=19), 1)
+    log = Log(example.contract)
+    whole, same = judge(log, METRICS, labels=labels), judge(log, METRICS, labels=str(world.labels), end=window.end)
+    assert whole.decision.in_service == same.decision.in_service and "100 % of all" in whole.basis()[0]
+    asked = judge(log, METRICS, labels=labels, end=last + timedelta(1), days=14, min_rows=20)
+    assert asked.run_metrics()["with_actual"] < 0.2
+    assert any("what is known early may differ from the rest" in note for note in asked.basis())
+
+
+def test_window_of_one_class_says_what_to_do(world: World, tmp_path: Path) -> None:
+    labels = pd.read_parquet(world.labels).assign(rentals=7)
+    labels.to_parquet(tmp_path / "labels.parquet")
+    found = outcomes(Log(example.contract), {world.champion: example.contract}, labels=str(tmp_path / "labels.parquet"))
+    with pytest.raises(DaybookError, match=r"are 7: nothing can be judged by that; look at more days, .*-p days=56"):
+        evaluation_window(found)
