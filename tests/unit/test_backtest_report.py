@@ -58,7 +58,7 @@ def test_judge_says_what_was_missed(world: World) -> None:
     [missed] = found.decision.missed()
     assert found.verdict() == "KEEP" and missed.endswith(" %, needs 90 %")
     assert found.summary() == f"Keep the champion. Of the candidates {world.candidates[0]} is best: {missed}."
-    few = backtest(world, days=28, min_rows=10_000)
+    few = backtest(world, min_rows=10_000)
     assert (few.verdict(), few.decision.verdict, few.alert()) == ("WARNING", "keep", None)
     assert "672 rows are too few, 10,000 are needed" in few.summary()
 

@@ -60,14 +60,13 @@ class KnownDays:
     def days_needed(
         self,
         end: date,  # first day that is not in the window
-        min_rows: int,
     ) -> int:
         "The fewest times 28 days that have rows enough, and seven days with rows; if none has, those with most."
         ago = (np.datetime64(end, "D") - self.day).astype(int)
         spans = np.arange(_DAYS, _MOST_DAYS + 1, _DAYS)
         within = [self.known[(ago > 0) & (ago <= span)] for span in spans]
         rows = np.array([known.sum() for known in within])
-        is_enough = (rows >= min_rows) & (np.array([(known > 0).sum() for known in within]) >= LEAST_DAYS)
+        is_enough = (rows >= self.least_rows) & (np.array([(known > 0).sum() for known in within]) >= LEAST_DAYS)
         return int(spans[np.argmax(is_enough) if is_enough.any() else np.argmax(rows)])
 
 
@@ -119,15 +118,15 @@ def evaluation_window(
 ) -> EvaluationWindow:
     "What the verdict rests on; raises `DaybookError` for a window that cannot bear one."
     every = known_days(found)
-    min_rows = every.least_rows if min_rows is None else min_rows
     end = end or every.last + timedelta(days=1)
-    days = every.days_needed(end, min_rows) if days is None else days
+    days = every.days_needed(end) if days is None else days
     start, end = window_bounds(start, end, days, every.last)
     about = f"{found.day} >= DATE '{start}' AND {found.day} < DATE '{end}'"
     rows = stored(found.rows.filter(f"actual IS NOT NULL AND {is_predicted(found.contract)} AND {about}"))
     n = _check(found, rows, start, end, every)
     is_within = (every.day >= np.datetime64(start)) & (every.day < np.datetime64(end))
-    return EvaluationWindow(rows, start, end, n, min_rows, n / every.predictions[is_within].sum(), every.usual)
+    share = float(n / every.predictions[is_within].sum())
+    return EvaluationWindow(rows, start, end, n, min_rows or every.least_rows, share, every.usual)
 
 # %% ../../nbs/24_evaluation.ipynb #85d9b229
 def rows_sha(window: EvaluationWindow) -> str:
