@@ -47,7 +47,7 @@ def test_tour_of_the_real_file(project: Project) -> None:
 
 @pytest.mark.long
 def test_tour_of_a_classification(tmp_path: Path) -> None:
-    parcels = settle(bake(tmp_path / "parcels", task="classification"), tmp_path / "settings")
+    parcels = settle(bake(tmp_path / "parcels", task="classification", project="house"), tmp_path / "settings")
     _, metrics = tour(parcels)
     assert metrics["answered"] == 366 * 24
     assert metrics["promoted"] >= 1 and metrics["loop_log_loss"] < 0.98 * metrics["frozen_log_loss"]

@@ -11,7 +11,7 @@ from kinds import ended, lasted, late, of, timeless, trips
 from pydantic import BaseModel
 
 from daybook import example
-from daybook.baseline import Comparison, compare, compare_origins, naive_baseline, standard_error
+from daybook.baseline import Baseline, Comparison, compare, compare_origins, naive_baseline, standard_error
 from daybook.contract import Contract
 from daybook.holdout import is_held_out, origins
 from daybook.naive import _is_hourly
@@ -179,3 +179,17 @@ def test_midnights_of_a_place_that_changes_its_clocks_have_one_hour_a_day(zone: 
     frame = nightly.validate(hours.astype({"load": float}))
     assert naive_baseline(nightly, frame[:-20], frame[-20:]).name == "last value of the same weekday and hour"
     assert _is_hourly(duckdb.from_df(frame).project('CAST("at" AS TIMESTAMPTZ) AS "at"'), nightly)
+
+
+def test_a_model_that_predicts_one_number_says_so() -> None:
+    """Of claims, most of which are 0, the median is 0: no error of a mean, and no retraining changes it."""
+    past, ahead = split(example.contract, example.sample(days=40))
+    claims = ahead.assign(rentals=np.where(np.arange(len(ahead)) % 10, 0, 900))
+    zero, baseline = np.zeros(len(ahead)), Baseline("median", np.zeros(len(ahead)))
+    text = str(compare(example.contract, claims, zero, baseline, example.loss, "mae"))
+    assert "It predicts 0 for every row, the median" in text and "let `loss` and `fit` take squared errors" in text
+    text = str(compare(example.contract, ahead, zero + 7, baseline, example.loss, "mae"))
+    assert text.endswith("It predicts 7 for every row: the fields have told it nothing.")
+    assert "It predicts" not in str(
+        compare(example.contract, ahead, np.arange(len(ahead)), baseline, example.loss, "mae")
+    )

@@ -89,6 +89,7 @@ class Comparison:
     model_loss: float
     baseline_loss: float
     margin: float  # by which they may differ by chance
+    note: str = ""  # what else is to be said of the model
 
     @property
     def gain(self) -> float | None:
@@ -107,6 +108,10 @@ class Comparison:
         return self.model_loss - self.baseline_loss > self.margin
 
     def __str__(self) -> str:
+        return f"{self._answer} {self.note}".strip()
+
+    @property
+    def _answer(self) -> str:
         model, baseline = (
             f"{loss:,.0f}" if abs(loss) >= 100 else f"{loss:.3g}" for loss in (self.model_loss, self.baseline_loss)
         )
@@ -137,6 +142,19 @@ def standard_error(
 LEAST_OTHERS = 5  # held-out rows that are not of the most frequent class, below which there is no verdict
 
 
+def _about_one_value(contract: Contract, y_true: np.ndarray, y_pred: np.ndarray) -> str:
+    "What it means that a model predicts the same number for all rows; empty if it does not."
+    if contract.task != "regression" or len(y_pred) < 2 or np.ptp(y_pred) > 0:
+        return ""
+    what = f"It predicts {y_pred[0]:.3g} for every row"
+    if np.mean(y_true == y_pred[0]) < 0.5:
+        return f"{what}: the fields have told it nothing."
+    return (
+        f"{what}, the median: that is what absolute errors ask for. If the mean matters, let `loss` and `fit` take"
+        " squared errors."
+    )
+
+
 def compare(
     contract: Contract,
     ahead: pd.DataFrame,  # the rows that both have predicted, n
@@ -152,7 +170,8 @@ def compare(
     margin = float(stdtrit(max(len(np.unique(blocks)) - 1, 1), 0.975)) * standard_error(model - naive, blocks)
     if contract.task != "regression" and len(ahead) - np.unique(y_true, return_counts=True)[1].max() < LEAST_OTHERS:
         margin = float("inf")  # what nearly all rows have in common tells nothing
-    return Comparison(metric, baseline.name, float(model.mean()), float(naive.mean()), margin)
+    note = _about_one_value(contract, y_true, y_pred)
+    return Comparison(metric, baseline.name, float(model.mean()), float(naive.mean()), margin, note)
 
 # %% ../../nbs/08_baseline.ipynb #33995cb0
 def compare_origins(
