@@ -111,12 +111,19 @@ def test_export_says_what_it_wrote(project: Path, capsys: pytest.CaptureFixture)
     assert capsys.readouterr().err.startswith("daybook: nbs/01_train.ipynb has conflict markers of git")
 
 
-def test_git_sets_up_a_clone(project: Path, capsys: pytest.CaptureFixture) -> None:
+@pytest.mark.parametrize("has_uv", [True, False])
+def test_git_sets_up_a_clone(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, has_uv: bool
+) -> None:
+    """What the hook calls is run by uv: without it, no commit would be possible."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if has_uv else None)
     git(project, "config", "--unset", "merge.notebook.driver")
     assert main(["git"]) == 0
     assert "nbdev-merge" in git(project, "config", "merge.notebook.driver")
-    assert (project / ".git/hooks/pre-commit").exists()
-    assert capsys.readouterr().out.splitlines()[0] == "git merges and compares notebooks by nbdev, in this clone"
+    assert (project / ".git/hooks/pre-commit").exists() == has_uv
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "git merges and compares notebooks by nbdev, in this clone"
+    assert second.startswith("a commit formats" if has_uv else "no hook for commits: uv, which runs what it calls")
 
 
 def test_run_git_is_not_led_astray(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
