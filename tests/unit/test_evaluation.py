@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import daybook.backtest_summary  # noqa: F401  which adds the sentences
-from daybook import example
+from daybook import example, models
 from daybook.evaluation import KnownDays, evaluation_window
 from daybook.judging import judge
 from daybook.log import Log
@@ -79,7 +79,28 @@ def test_backtest_looks_at_days_of_which_all_is_known(world: World, early: tuple
     assert whole.decision.in_service == same.decision.in_service and "100 % of all" in whole.basis()[0]
     asked = judge(log, METRICS, labels=labels, end=last + timedelta(1), days=14, min_rows=20)
     assert asked.run_metrics()["with_actual"] < 0.2
-    assert any("what is known early may differ from the rest" in note for note in asked.basis())
+    early = "of others 100 %: what is known early may differ from the rest."
+    assert sum("about these days only" in note and early in note for note in asked.basis()) == 1
+    assert sum("about later days only" in note and early in note for note in whole.basis()) == 1
+    assert not any(early in note for note in same.basis())
+
+
+def test_window_follows_where_a_part_is_labelled_from_some_day_on() -> None:
+    """All were labelled for a year, a tenth since: the window must not stay where it was."""
+    found = days_of("2023-01-01", "2024-12-31", "D", 40)
+    known = np.where(found.day < np.datetime64("2024-06-01"), 40, 4)
+    assert KnownDays(found.day, found.predictions, known).last == date(2024, 12, 31)
+
+
+def test_backtest_says_that_keys_were_asked_again(world: World) -> None:
+    log = Log(example.contract)
+    before = judge(log, METRICS, labels=str(world.labels))
+    rows = example.contract.validate(example.sample(200))
+    rows = rows[rows["day"].dt.date >= before.decision.window.start].head(100)
+    log.backfill(rows, models.load(world.champion).predict(rows), world.champion, before.decision.window.start)
+    notes = judge(log, METRICS, labels=str(world.labels)).basis()
+    assert not any("asked again" in note for note in before.basis())
+    assert "772 rows are about 672 keys: a key that was asked again counts again." in notes
 
 
 def test_window_of_one_class_says_what_to_do(world: World, tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from .change import percent
 from .log import window_bounds
 from .outcomes import Outcomes
 from .project import DaybookError
 from .reference import Rows
 from .relations import stored
+from .sql import identifier
 from .targets import is_predicted
 
 # %% ../../nbs/24_evaluation.ipynb #223111ab
 LEAST_DAYS = 7  # with fewer, drawing days says nothing
-LEAST_ROWS, _DAYS, _MOST_DAYS = 200, 28, 364
+LEAST_ROWS, _DAYS, _HALF_YEAR, _MOST_DAYS = 200, 28, 182, 364
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,13 @@ class KnownDays:
 
     @property
     def usual(self) -> float:
-        "The share that all but a tenth of the days with an actual do not exceed."
-        return float(np.quantile(self.shares[self.known > 0], 0.9))
+        "The share that all but a tenth of the last half year's days with an actual do not exceed."
+        return float(np.quantile(self.shares[self.known > 0][-_HALF_YEAR:], 0.9))
+
+    def share(self, start: date, end: date) -> float:
+        "The share of the predictions about some days that has an actual."
+        is_within = (self.day >= np.datetime64(start, "D")) & (self.day < np.datetime64(end, "D"))
+        return float(self.known[is_within].sum() / max(self.predictions[is_within].sum(), 1))
 
     @property
     def is_known(self) -> np.ndarray:
@@ -69,7 +76,7 @@ class KnownDays:
         is_enough = (rows >= self.least_rows) & (np.array([(known > 0).sum() for known in within]) >= LEAST_DAYS)
         return int(spans[np.argmax(is_enough) if is_enough.any() else np.argmax(rows)])
 
-
+# %% ../../nbs/24_evaluation.ipynb #18ecdb36
 def known_days(found: Outcomes) -> KnownDays:
     "How many predictions are about each day, and how many of them have an actual."
     known = f"count(*) FILTER (actual IS NOT NULL AND {is_predicted(found.contract)})"
@@ -88,9 +95,9 @@ class EvaluationWindow:
     n: int
     min_rows: int = LEAST_ROWS  # that a verdict needs
     share: float = 1.0  # of the predictions about these days that have an actual
-    usual_share: float = 1.0  # of other days
+    notes: tuple[str, ...] = ()  # what else is to be said of them
 
-
+# %% ../../nbs/24_evaluation.ipynb #a8b05ab6
 def _check(found: Outcomes, rows: Rows, start: date, end: date, days: KnownDays) -> int:  # how many rows there are
     "Raise `DaybookError` for rows that cannot bear a verdict."
     n, least, most, other = rows.aggregate(
@@ -109,6 +116,30 @@ def _check(found: Outcomes, rows: Rows, start: date, end: date, days: KnownDays)
     return n
 
 
+def _of_early_actuals(days: KnownDays, start: date, end: date) -> list[str]:
+    "Sentences on days of which less is known than usual."
+    shares = {"these": days.share(start, end), "later": days.share(end, days.day[-1].item() + timedelta(days=1))}
+    return [
+        f"Of the predictions about {which} days only {percent(share)} have an actual, of others {percent(days.usual)}:"
+        " what is known early may differ from the rest."
+        for which, share in shares.items()
+        if 0 < share < days.usual / 2
+    ]
+
+
+_MOST_KEYS = 200_000  # to count; more take memory
+
+
+def _of_keys(found: Outcomes, rows: Rows, n: int) -> list[str]:
+    "A sentence on keys that occur more than once."
+    key = [found.contract.fields[name].column for name in found.contract.key]
+    if not key or not {*key} <= {*rows.columns} or n > _MOST_KEYS:
+        return []
+    keys = rows.aggregate(f"count(DISTINCT ({', '.join(map(identifier, key))}))").fetchall()[0][0]
+    again = "a key that was asked again counts again"
+    return [f"{n:,} rows are about {keys:,} keys: {again}."] if keys < n else []
+
+# %% ../../nbs/24_evaluation.ipynb #ae98bae9
 def evaluation_window(
     found: Outcomes,
     start: date | None = None,  # first day; None: `days` before the end
@@ -124,9 +155,8 @@ def evaluation_window(
     about = f"{found.day} >= DATE '{start}' AND {found.day} < DATE '{end}'"
     rows = stored(found.rows.filter(f"actual IS NOT NULL AND {is_predicted(found.contract)} AND {about}"))
     n = _check(found, rows, start, end, every)
-    is_within = (every.day >= np.datetime64(start)) & (every.day < np.datetime64(end))
-    share = float(n / every.predictions[is_within].sum())
-    return EvaluationWindow(rows, start, end, n, min_rows or every.least_rows, share, every.usual)
+    notes = [*_of_early_actuals(every, start, end), *_of_keys(found, rows, n)]
+    return EvaluationWindow(rows, start, end, n, min_rows or every.least_rows, every.share(start, end), tuple(notes))
 
 # %% ../../nbs/24_evaluation.ipynb #85d9b229
 def rows_sha(window: EvaluationWindow) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 
 from . import champion, models
-from .backtest import Retraining, compare_candidates, parameters_of, percent, propose_retraining
+from .backtest import Retraining, compare_candidates, parameters_of, propose_retraining
 from .checks import Check, check_baseline, check_calibration, check_degradation, default_tolerance
 from .contract import Contract
 from .decision import Decision, DecisionWindow, Inputs, nullable
@@ -112,15 +112,9 @@ def _checks(
 
 def _notes(found: Outcomes, window: EvaluationWindow, tag: str, candidates: Sequence[str]) -> list[str]:
     "What else a reader should know."
-    last, notes = models.metadata(tag).get("last_day"), list(found.notes)
+    last, notes = models.metadata(tag).get("last_day"), [*found.notes, *window.notes]
     if found.contract.time and last and date.fromisoformat(last) >= window.start:
         notes.append(f"{tag} has learned from days up to {last}, some of which judge it here: it looks too good.")
-    if window.share < window.usual_share / 2:
-        share, usual = (percent(each) for each in (window.share, window.usual_share))
-        notes.append(
-            f"Only {share} of the predictions about these days have an actual, of other days {usual}: what is known"
-            " early may differ from the rest. Look at earlier days."
-        )
     own = models.contract_of(tag)
     if changed := [each for each in candidates if sees_other_rows(models.contract_of(each), own)]:
         notes.append(
