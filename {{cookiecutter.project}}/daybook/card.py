@@ -6,6 +6,7 @@
 __all__ = ['VERDICTS', 'badges', 'badge_html', 'check_facts', 'format_number', 'deciding', 'sentences', 'card_html', 'card_text']
 
 # %% ../../nbs/30_card.ipynb #69ef1c17
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -75,10 +76,15 @@ def _tiles_html(metrics: Mapping[str, float]) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:.4em 2.2em;margin-top:.7em">{"".join(tiles)}</div>'
 
 # %% ../../nbs/30_card.ipynb #c834764e
+def _bare(text: str) -> str:
+    "A text without what is in brackets, such as intervals, and without capitals."
+    return re.sub(r" \([^()]*\)", "", text).casefold()
+
+
 def sentences(summary: str | None, alert: str | None) -> list[str]:
     "The answer, and the alert where the answer does not say it."
     texts = [summary] if summary else []
-    if alert and alert not in (summary or ""):
+    if alert and _bare(alert) not in _bare(summary or ""):
         texts.append(alert)
     return texts
 

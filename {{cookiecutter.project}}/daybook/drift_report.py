@@ -14,7 +14,7 @@ import pandas as pd
 from fastcore.basics import patch
 from pandas.io.formats.style import Styler
 
-from .change import Change, percent, words
+from .change import Change, number, percent, words
 from .drift import by_size, compare
 from .drift_pictures import pictures_of
 from .log import Log
@@ -181,8 +181,8 @@ def _row(change: Change, why: str) -> dict[str, str]:
     cells["distance"] = f"{change.jensen_shannon:.2f} ({change.threshold:.2f})"
     is_number = change.wasserstein is not None
     cells["carried"] = f"{change.wasserstein:.2f} sd" if is_number else ""
-    usual = f" (± {change.mean_threshold:.3g})" if change.mean_threshold is not None else ""
-    cells["mean"] = f"{change.mean:.4g} instead of {change.reference_mean:.4g}{usual}" if is_number else ""
+    usual = f" (± {number(change.mean_threshold)})" if change.mean_threshold is not None else ""
+    cells["mean"] = f"{number(change.mean)} instead of {number(change.reference_mean)}{usual}" if is_number else ""
     cells["missing"] = f"{percent(change.nulls)} instead of {percent(change.reference_nulls)}"
     cells["never seen"] = f"{percent(change.new)} ({percent(change.new_threshold)})"
     cells["lost"] = f"{percent(change.lost)} ({percent(change.lost_threshold)})"
