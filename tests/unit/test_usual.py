@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from daybook.usual import FALSE_ALERTS, Column, beyond, either_way, level, lost_share, permuted, usual, windows
+from daybook.distance import permuted
+from daybook.usual import FALSE_ALERTS, Column, beyond, either_way, level, lost_share, usual, windows
 
 RANDOM = np.random.default_rng(0)
 MIDDLES = np.arange(10.0)

@@ -108,7 +108,7 @@ def logged_predictions(log: Log) -> Rows:
 # %% ../../nbs/21_reference.ipynb #a3501dce
 BLOCK = '" block"'  # no field of a contract begins with a blank
 _BLOCKS, _DEALT_BLOCKS = 7, 28  # of a window
-_MOST_BLOCKS = 200
+_LEAST_BLOCKS, _MOST_BLOCKS = 14, 200  # of the learned rows: with two, too many deals are like the window
 
 
 def basis_of(log: Log, tag: str, window: Window, against: Against) -> Reference:
@@ -127,7 +127,7 @@ def in_blocks(basis: Reference, window: Window, contract: Contract, is_logged: b
     rows, of_learned = window.rows.project(dated), dated
     if not contract.time:
         there = rows.aggregate(f"count(DISTINCT {BLOCK})").fetchall()[0][0]
-        blocks = min(max(len(basis.learned) * there // len(rows), 2), _MOST_BLOCKS)
+        blocks = min(max(len(basis.learned) * there // len(rows), _LEAST_BLOCKS), _MOST_BLOCKS)
         of_learned = f"*, hash(row_number() OVER ()) % {blocks} AS {BLOCK}"
     every_row = basis.learned.project(of_learned)
     if basis.rows is basis.learned:
