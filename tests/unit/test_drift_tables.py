@@ -123,6 +123,16 @@ def test_fault_that_began_in_the_window_is_found_where_rows_have_no_time(known: 
     assert {"size", "prediction"} <= moved(seen(contract, tag, later, when))
 
 
+def test_window_of_one_row_a_business_day_holds_enough(known: Callable) -> None:
+    """20 rows of 28 days were too few, each time."""
+    contract, tag = known(table(pd.bdate_range("2021-01-01", "2023-12-31"), 1))
+    later = table(pd.bdate_range("2024-01-01", "2024-03-31"), 1, seed=1)
+    drift = seen(contract, tag, later)
+    assert drift.is_enough and drift.rows == 40 and not moved(drift)
+    assert not seen(contract, tag, later, days=28).is_enough
+    assert "size" in moved(seen(contract, tag, later.assign(size=later["size"] * 2)))
+
+
 def test_id_of_a_row_is_not_looked_at(known: Callable) -> None:
     contract, tag = known(table(pd.date_range("2023-01-01", "2023-12-31"), 5))
     later = table(pd.date_range("2024-01-01", "2024-01-28"), 5).assign(id=range(10_000, 10_140))

@@ -24,6 +24,16 @@ def _check(decision: Decision, name: str) -> Check | None:
     return next((check for check in decision.checks if check.name == name and check.ratio is not None), None)
 
 
+_CHANCE = ", which may be chance"
+
+
+def _may_be_chance(check: Check) -> bool:
+    "Whether a check that is no alert is no clear answer either."
+    if check.name == BASELINE:
+        return check.high is not None and check.high >= check.most
+    return check.ratio > check.most
+
+
 @patch
 def verdict(self: Backtest) -> str:
     "PROMOTE or KEEP with candidates; else ALERT, WARNING or OK."
@@ -33,7 +43,7 @@ def verdict(self: Backtest) -> str:
     if decision.alert:
         return "ALERT"
     made, naive = _check(decision, WHEN_MADE), _check(decision, BASELINE)
-    is_clear = naive is None or naive.high is None or naive.high < naive.most
+    is_clear = not any(check and _may_be_chance(check) for check in (made, naive))
     return "OK" if is_clear and (made or naive) else "WARNING"
 
 # %% ../../nbs/29_backtest_summary.ipynb #abcfc89a
@@ -59,7 +69,8 @@ def _of_service(decision: Decision) -> str:
         return f"{text}; whether that is good cannot be told: {decision.checks[0].words}."
     beside = f"{made.ratio:.2f} times the {number(decision.when_made)} of when the model was made" if made else ""
     less = f"{percent(1 - naive.ratio)} less than the baseline" if naive else ""
-    less += ", which may be chance" if naive and naive.high is not None and naive.high >= naive.most else ""
+    beside += _CHANCE if made and _may_be_chance(made) else ""
+    less += _CHANCE if naive and _may_be_chance(naive) else ""
     return f"{text}: {' and '.join(filter(None, [beside, less]))}."
 
 

@@ -43,9 +43,13 @@ def _finite(*values: float) -> list[float | None]:
 def _too_few(days: pd.DataFrame, min_rows: int) -> str | None:
     "Why days as `by_day` makes them bear no check; None if they do."
     amounts = ("days", len(days), LEAST_DAYS), ("rows", int(days["n"].sum()), min_rows)
-    lacking = [(f"{found:,} {name}", f"{needed:,}") for name, found, needed in amounts if found < needed]
+    lacking = [
+        (f"{found:,} {name if found != 1 else name[:-1]}", f"{needed:,}")
+        for name, found, needed in amounts
+        if found < needed
+    ]
     found, needed = (" and ".join(words) for words in zip(*lacking, strict=True)) if lacking else ("", "")
-    return f"{found} are too few, {needed} are needed" if lacking else None
+    return f"{found} {'is' if found.startswith('1 ') else 'are'} too few, {needed} are needed" if lacking else None
 
 
 def untold(name: str, why: str) -> Check:

@@ -17,7 +17,7 @@ from pandas.io.formats.style import Styler
 from .change import Change, number, percent, words
 from .drift import by_size, compare
 from .drift_pictures import pictures_of
-from .log import Log
+from .log import Log, Window
 from .pictures import Picture
 from .reference import BLOCK, Against, basis_of, by_versions, compared_columns, in_blocks, predicted_by
 from .sql import literal
@@ -59,17 +59,28 @@ class Drift:
         return "ALERT" if self.moved else "OK" if self.is_enough and self.is_same_season else "WARNING"
 
 # %% ../../nbs/22_drift_report.ipynb #366d1b51
+def _window(log: Log, start: date | None, end: date | None, days: int | None, min_rows: int) -> Window:
+    "The rows to look at; where days have few rows, more days."
+    window = log.window(start, end, 28 if days is None else days)
+    for longer in range(56, 365, 28) if days is None and start is None else ():
+        if len(window.rows) >= min_rows:
+            break
+        window = log.window(start, end, longer)
+    return window
+
+
 def look(
     log: Log,
     tag: str,  # of the model whose rows are the reference
     start: date | None = None,  # first day, by the rows' own time; None: `days` before the end
     end: date | None = None,  # first day that is not looked at; None: the day after the last in the log
-    days: int = 28,  # length of the window, if `start` is not given
+    days: int
+    | None = None,  # length of the window, without `start`; None: 28, or as many times that as hold `min_rows`
     against: Against = "season",
     min_rows: int = MIN_ROWS,  # of window and reference
 ) -> Drift:
     "Compare what was logged about certain days with a reference; raises `DaybookError` if nothing was."
-    window, contract, is_before = log.window(start, end, days), log.contract, against == "before"
+    window, contract, is_before = _window(log, start, end, days, min_rows), log.contract, against == "before"
     basis = basis_of(log, tag, window, against)
     kinds = compared_columns(contract, tag, basis.rows, basis.learned)
     before, rows, every_row = in_blocks(basis, window, contract, is_before)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+from scipy.stats import binom
 
 from .change import percent
 from .log import window_bounds
@@ -24,45 +25,49 @@ from .targets import is_predicted
 # %% ../../nbs/24_evaluation.ipynb #223111ab
 LEAST_DAYS = 7  # with fewer, drawing days says nothing
 LEAST_ROWS, _DAYS, _HALF_YEAR, _MOST_DAYS = 200, 28, 182, 364
+_TOGETHER, _NEARLY = 25, 0.85  # predictions that tell a share, and how much of the usual share is as much
 
 
 @dataclass(frozen=True)
 class KnownDays:
-    "Days that predictions are about, in their order."
+    "Days that predictions are about, in their order, up to the last that has an actual."
 
     day: np.ndarray  # datetime64[D], shape (days,)
     predictions: np.ndarray  # about each day
     known: np.ndarray  # of them, with an actual
 
     @property
-    def shares(self) -> np.ndarray:
-        "The share of each day's predictions that has an actual."
-        return self.known / np.maximum(self.predictions, 1)
-
-    @property
-    def usual(self) -> float:
-        "The share that all but a tenth of the last half year's days with an actual do not exceed."
-        return float(np.quantile(self.shares[self.known > 0][-_HALF_YEAR:], 0.9))
-
-    def share(self, start: date, end: date) -> float:
-        "The share of the predictions about some days that has an actual."
-        is_within = (self.day >= np.datetime64(start, "D")) & (self.day < np.datetime64(end, "D"))
-        return float(self.known[is_within].sum() / max(self.predictions[is_within].sum(), 1))
-
-    @property
     def is_known(self) -> np.ndarray:
-        "The days of which at least half as much is known as usual."
-        return (self.known > 0) & (self.shares >= self.usual / 2)
+        "The days of which about as much is known as usual; days of few rows are looked at together."
+        block = (np.cumsum(self.predictions) - self.predictions) // _TOGETHER
+        _, block = np.unique(block, return_inverse=True)
+        if np.sum(self.predictions[block == block[-1]]) < _TOGETHER:
+            block = np.minimum(block, max(block[-1] - 1, 0))
+        n, known = (np.bincount(block, each) for each in (self.predictions, self.known))
+        high, usual = np.quantile((known / n)[-_HALF_YEAR:], [0.9, 0.75])
+        least = np.minimum(_NEARLY * high * n, binom.ppf(0.05, n, usual))  # some have few by chance
+        return (known >= least)[block]
 
     @property
     def last(self) -> date:
-        "The last of these days."
-        return self.day[self.is_known][-1].item()
+        "The last of these days that has an actual."
+        return self.day[self.is_known & (self.known > 0)][-1].item()
+
+    @property
+    def usual(self) -> float:
+        "The share of these days' predictions that has an actual."
+        return float(self.known[self.is_known].sum() / self.predictions[self.is_known].sum())
 
     @property
     def least_rows(self) -> int:
         "Rows that a verdict needs: 200, or those of 28 days."
-        return min(LEAST_ROWS, math.ceil(_DAYS * np.median(self.known[self.is_known])))
+        return min(LEAST_ROWS, math.ceil(_DAYS * np.median(self.predictions)))
+
+    def amount(self, start: date, end: date) -> tuple[int, float]:
+        "How many predictions are about some days, and the share of them that has an actual."
+        is_within = (self.day >= np.datetime64(start, "D")) & (self.day < np.datetime64(end, "D"))
+        n = int(self.predictions[is_within].sum())
+        return n, float(self.known[is_within].sum() / max(n, 1))
 
     def days_needed(
         self,
@@ -82,7 +87,11 @@ def known_days(found: Outcomes) -> KnownDays:
     known = f"count(*) FILTER (actual IS NOT NULL AND {is_predicted(found.contract)})"
     rows = found.rows.aggregate(f"{found.day} AS day, count(*) AS predictions, {known} AS known", found.day)
     columns = rows.filter("day IS NOT NULL").order("day").fetchnumpy()
-    return KnownDays(np.asarray(columns["day"]).astype("datetime64[D]"), columns["predictions"], columns["known"])
+    if not columns["known"].any():
+        raise DaybookError("no row that has an actual has a prediction: nothing to judge by")
+    up_to = np.flatnonzero(columns["known"])[-1] + 1
+    day = np.asarray(columns["day"]).astype("datetime64[D]")
+    return KnownDays(day[:up_to], columns["predictions"][:up_to], columns["known"][:up_to])
 
 # %% ../../nbs/24_evaluation.ipynb #51184782
 @dataclass(frozen=True)
@@ -117,14 +126,18 @@ def _check(found: Outcomes, rows: Rows, start: date, end: date, days: KnownDays)
 
 
 def _of_early_actuals(days: KnownDays, start: date, end: date) -> list[str]:
-    "Sentences on days of which less is known than usual."
-    shares = {"these": days.share(start, end), "later": days.share(end, days.day[-1].item() + timedelta(days=1))}
-    return [
+    "Sentences on days of which less is known than usual, and on little that is known of all."
+    amounts = {"these": days.amount(start, end), "later": days.amount(end, days.day[-1].item() + timedelta(days=1))}
+    found = [
         f"Of the predictions about {which} days only {percent(share)} have an actual, of others {percent(days.usual)}:"
         " what is known early may differ from the rest."
-        for which, share in shares.items()
-        if 0 < share < days.usual / 2
+        for which, (n, share) in amounts.items()
+        if 0 < share * n < min(_NEARLY * days.usual * n, binom.ppf(0.01, n, days.usual))
     ]
+    if not found and days.usual < 0.5:
+        chosen = "If these are not chosen by chance, the answer is about them alone."
+        found = [f"{percent(days.usual)} of the predictions have an actual. {chosen}"]
+    return found
 
 
 _MOST_KEYS = 200_000  # to count; more take memory
@@ -156,7 +169,9 @@ def evaluation_window(
     rows = stored(found.rows.filter(f"actual IS NOT NULL AND {is_predicted(found.contract)} AND {about}"))
     n = _check(found, rows, start, end, every)
     notes = [*_of_early_actuals(every, start, end), *_of_keys(found, rows, n)]
-    return EvaluationWindow(rows, start, end, n, min_rows or every.least_rows, every.share(start, end), tuple(notes))
+    return EvaluationWindow(
+        rows, start, end, n, min_rows or every.least_rows, every.amount(start, end)[1], tuple(notes)
+    )
 
 # %% ../../nbs/24_evaluation.ipynb #85d9b229
 def rows_sha(window: EvaluationWindow) -> str:

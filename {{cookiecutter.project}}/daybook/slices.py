@@ -15,7 +15,7 @@ import pandas as pd
 
 from .bootstrap import bounds, resample
 from .contract import Contract
-from .evaluation import EvaluationWindow
+from .evaluation import LEAST_DAYS, EvaluationWindow
 from .metrics import Metrics
 from .reference import Rows
 from .sql import identifier, literal
@@ -124,13 +124,16 @@ def _sums(
 
 # %% ../../nbs/27_slices.ipynb #d2530ee9
 def _intervals(sums: np.ndarray) -> np.ndarray:  # shape (parts, 2)
-    "The interval of the mean loss of each part."
+    "The interval of the mean loss of each part; NaN for a part with rows on a few days only."
     blocks, parts, _ = sums.shape
     drawn = resample(sums.reshape(blocks, -1)).reshape(-1, parts, 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         means = drawn[..., 0] / drawn[..., 1]
     days = (sums[..., 1] > 0).sum(axis=0)
-    found = [bounds(column[np.isfinite(column)], n) for column, n in zip(means.T, days, strict=True)]
+    found = [
+        bounds(column[np.isfinite(column)], n) if n >= LEAST_DAYS else (np.nan, np.nan)
+        for column, n in zip(means.T, days, strict=True)
+    ]
     return np.where(np.isfinite(found), found, np.nan)
 
 
