@@ -11,7 +11,7 @@ from daybook import example
 from daybook.contract import Contract
 from daybook.evaluation import EvaluationWindow
 from daybook.metrics import Metrics
-from daybook.slices import calibration, slices
+from daybook.slices import _intervals, calibration, slices
 
 METRICS = Metrics(example.loss, example.evaluate)
 
@@ -94,3 +94,9 @@ def test_calibration_is_by_tenths_of_the_predictions() -> None:
     assert found["predicted"].is_monotonic_increasing
     np.testing.assert_allclose(found["actual"], 2 * found["predicted"])
     assert len(calibration(y_pred[:3], y_pred[:3])) == 3
+
+
+def test_part_of_two_days_has_no_interval() -> None:
+    """Two days that are alike gave 20.10 to 20.47, where the rows differ by 3."""
+    sums = np.full((2, 1, 2), [40.0, 20.0])
+    assert np.isnan(_intervals(sums)).all() and np.isfinite(_intervals(np.full((4, 1, 2), [40.0, 20.0]))).all()

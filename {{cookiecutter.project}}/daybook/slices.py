@@ -15,7 +15,7 @@ import pandas as pd
 
 from .bootstrap import bounds, resample
 from .contract import Contract
-from .evaluation import LEAST_DAYS, EvaluationWindow
+from .evaluation import EvaluationWindow
 from .metrics import Metrics
 from .reference import Rows
 from .sql import identifier, literal
@@ -123,6 +123,9 @@ def _sums(
     return np.concatenate([total.reshape(2, blocks, -1) for total in sums], axis=2).transpose(1, 2, 0)
 
 # %% ../../nbs/27_slices.ipynb #d2530ee9
+_LEAST_DAYS = 4  # of a part, as a weekday has in 28 days
+
+
 def _intervals(sums: np.ndarray) -> np.ndarray:  # shape (parts, 2)
     "The interval of the mean loss of each part; NaN for a part with rows on a few days only."
     blocks, parts, _ = sums.shape
@@ -131,7 +134,7 @@ def _intervals(sums: np.ndarray) -> np.ndarray:  # shape (parts, 2)
         means = drawn[..., 0] / drawn[..., 1]
     days = (sums[..., 1] > 0).sum(axis=0)
     found = [
-        bounds(column[np.isfinite(column)], n) if n >= LEAST_DAYS else (np.nan, np.nan)
+        bounds(column[np.isfinite(column)], n) if n >= _LEAST_DAYS else (np.nan, np.nan)
         for column, n in zip(means.T, days, strict=True)
     ]
     return np.where(np.isfinite(found), found, np.nan)
