@@ -1,6 +1,6 @@
 """The rule by which a candidate becomes champion, and what to train next."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -67,4 +67,6 @@ def test_propose_retraining_ends_where_the_window_begins() -> None:
     assert (found.end, found.starts[0]) == (date(2024, 7, 1), date(2024, 4, 2))
     words = "-p 'source=my rows.csv' -p start=2024-04-02,2024-01-03,2023-10-05 -p end=2024-07-01"
     assert found.command == f"daybook sweep train {words}"
+    monthly = propose_retraining(date(2024, 7, 1), {}, days=196)
+    assert monthly.starts[0] == date(2024, 7, 1) - timedelta(days=630), "three rows of each kind would be no table"
     assert "source" not in propose_retraining(date(2024, 7, 1), {}).command

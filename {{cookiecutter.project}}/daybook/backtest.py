@@ -120,9 +120,11 @@ class Retraining:
 def propose_retraining(
     start: date | None,  # of the window; None where rows have no time
     parameters: Mapping[str, object],  # that the champion was trained with
+    days: int = 28,  # of the window, which is longer where days have few rows
 ) -> Retraining:
     "Candidates that learn from the champion's source, up to the beginning of the window."
-    starts = [start - timedelta(days=days) for days in (90, 180, 270)] if start else []
+    quarter = timedelta(days=90 * max(round(days / 28), 1))
+    starts = [start - number * quarter for number in (1, 2, 3)] if start else []
     words = [f"start={','.join(map(str, starts))}", f"end={start}"] if start else []
     if source := parameters.get("source"):
         is_split = start and set(str(source)) & {",", '"'}  # a sweep takes values between commas

@@ -187,9 +187,10 @@ class _Measured:
         }
 
 
-def _retrain(facts: dict[str, object], start: date | None, tag: str) -> Retraining | None:
+def _retrain(facts: dict[str, object], window: EvaluationWindow, contract: Contract, tag: str) -> Retraining | None:
     "What to train after an alert."
-    return propose_retraining(start, parameters_of(tag)) if facts["alert"] else None
+    start, days = window.start if contract.time else None, (window.end - window.start).days
+    return propose_retraining(start, parameters_of(tag), days) if facts["alert"] else None
 
 # %% ../../nbs/28_judging.ipynb #3e120bba
 def judge(
@@ -224,7 +225,7 @@ def judge(
         made=made,
         verdict=comparison.verdict if comparison else "keep",
         champion=tag,
-        retrain=_retrain(facts, window.start if contract.time else None, tag),
+        retrain=_retrain(facts, window, contract, tag),
         comparison=comparison,
         leakage="none" if is_told else "unknown",
         notes=_notes(found, window, tag, candidates),
