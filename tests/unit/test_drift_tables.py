@@ -13,6 +13,7 @@ from daybook import example, models
 from daybook.contract import Contract
 from daybook.drift_report import Drift, look
 from daybook.log import Log
+from daybook.project import DaybookError
 from daybook.world import World
 
 pytest_plugins = "worlds"
@@ -140,13 +141,19 @@ def test_id_of_a_row_is_not_looked_at(known: Callable) -> None:
     assert not moved(drift) and {change.name for change in drift.changes} == {"size", "prediction"}
 
 
-def test_predictions_of_other_models_are_no_drift_of_this_one(known: Callable) -> None:
+def test_predictions_of_other_models_are_no_drift_of_this_one(known: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those beside a model were made by models that had not seen the rows; of a rare class they differ widely."""
     frame = table(pd.date_range("2023-01-01", "2023-12-31"), 5)
     contract, tag = known(frame, predictions=frame["price"] / 2 + 70)
     later = table(pd.date_range("2024-01-01", "2024-01-28"), 5, seed=1)
-    assert not moved(seen(contract, tag, later))
+    assert not moved(drift := seen(contract, tag, later))
     assert "prediction" in moved(seen(contract, tag, later.assign(size=later["size"] + 60)))
+
+    def refuse(tag: str) -> None:
+        raise DaybookError(f"{tag} was made with other libraries")
+
+    monkeypatch.setattr("daybook.reference.models.load", refuse)
+    assert moved(look(Log(contract), tag, drift.start, drift.end)) == {"prediction", "size"}, "an alert stays one"
 
 
 def test_values_out_of_range_do_not_stand_still(known: Callable) -> None:

@@ -74,8 +74,7 @@ def look(
     tag: str,  # of the model whose rows are the reference
     start: date | None = None,  # first day, by the rows' own time; None: `days` before the end
     end: date | None = None,  # first day that is not looked at; None: the day after the last in the log
-    days: int
-    | None = None,  # length of the window, without `start`; None: 28, or as many times that as hold `min_rows`
+    days: int | None = None,  # without `start`; None: 28, or as many times that as hold `min_rows`
     against: Against = "season",
     min_rows: int = MIN_ROWS,  # of window and reference
 ) -> Drift:
@@ -94,8 +93,8 @@ def look(
     if not is_before and "prediction" in basis.rows.columns and len(own) >= min_rows:
         kinds = {"prediction": "category" if contract.classes else "number"}
         [change] = compare(before, own, kinds, every_row, **options)
-        if change.reasons and (asked := predicted_by(tag, before, every_row)):
-            [change] = by_size([change, *compare(asked[0], own, kinds, asked[1], **options)])[-1:]
+        if change.reasons and (said := predicted_by(tag, before, every_row)):
+            [change] = by_size([change, *compare(said[0], own, kinds, said[1], **options)])[-1:]
         changes.append(change)
     n, m = len(window.rows), len(basis.rows)
     changes = by_size([replace(change, is_same_season=basis.is_same_season) for change in changes])

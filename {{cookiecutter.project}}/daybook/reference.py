@@ -175,13 +175,16 @@ _MOST_ROWS = 20_000
 def predicted_by(
     tag: str,  # of a model
     *tables: Rows,  # of rows that it learned from, with their block
-) -> list[Rows]:  # block and prediction of some rows of each; empty if they lack a field that the log does not keep
-    "What a model says of rows that it learned from; raises `DaybookError` if it cannot be loaded."
+) -> list[Rows]:  # block and prediction of some rows of each; empty if the model cannot be asked
+    "What a model says of rows that it learned from, if these have all of its fields, and it can be loaded."
     contract = models.contract_of(tag)
     columns = [field.column for field in contract.fields.values()]
     if not {*columns} <= {*tables[0].columns}:
         return []
-    model, result = models.load(tag), []
+    try:
+        model, result = models.load(tag), []
+    except DaybookError:
+        return []
     for rows in tables:
         some = rows.query("rows", f"FROM rows USING SAMPLE reservoir({_MOST_ROWS} ROWS) REPEATABLE (0)")
         some, block = some.to_arrow_table(), BLOCK.strip('"')
