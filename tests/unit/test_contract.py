@@ -155,7 +155,14 @@ def test_actuals_are_each_about_another_prediction() -> None:
         each_once([actual, actual])
 
 
-@pytest.mark.parametrize("wrong", [{"prediction_id": "a"}, {"actual": float("nan")}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"prediction_id": id} for id in ("a", ":0", "a b:0", "ä:0", "a:٣", "a:01")),
+        {"actual": float("nan")},
+        {"colour": "red"},
+    ],
+)
 def test_actual_refuses(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Actual(**{"prediction_id": "a:0", "actual": 1} | wrong)

@@ -103,11 +103,12 @@ def test_service_predicts_what_the_model_predicts(tag: str, tmp_path: Path, monk
     monkeypatch.setenv("IOLOG_DIR", str(tmp_path))
     service = service_of(serving.champion(example.contract))
     actuals = [{"prediction_id": "r1:0", "actual": 3}]
-    good, refused, twice, taken, model, page, document = call(
+    good, refused, twice, no_id, taken, model, page, document = call(
         service,
         ("POST", "/predict", {"rows": ROWS}),
         ("POST", "/predict", {"rows": [ROWS[0], ROWS[1] | {"hour": 24}]}),
         ("POST", "/actuals", {"actuals": actuals * 2}),
+        ("POST", "/actuals", {"actuals": [{"prediction_id": "r1", "actual": 3}]}),
         ("POST", "/actuals", {"actuals": actuals}),
         ("GET", "/model/", None),
         ("GET", "/docs", None),
@@ -118,11 +119,12 @@ def test_service_predicts_what_the_model_predicts(tag: str, tmp_path: Path, monk
     assert (good.json()["model"], good.json()["request_id"]) == (tag, good.headers["x-request-id"])
     assert refused.json()["detail"][0]["loc"] == ["rows", 1, "hour"]
     assert "more than one actual for r1:0" in twice.json()["detail"][0]["msg"]
+    assert "prediction_id: write <request id>:<row number>" in no_id.json()["error"]
     assert taken.json()["accepted"] == 1
     assert model.json() == {"model": tag, "bento": None, "device": "cpu"}
     assert page.status_code == 200 and "text/html" in page.headers["content-type"]
     assert "504" in document.json()["paths"]["/predict"]["post"]["responses"]
-    assert [entry["status"] for entry in entries(tmp_path)] == [200, 400, 400, 200]
+    assert [entry["status"] for entry in entries(tmp_path)] == [200, 400, 400, 400, 200]
     assert entries(tmp_path)[0]["out"] == good.json()
     schema = tmp_path / "contracts" / f"{tag.replace(':', '/')}.json"
     assert json.loads(schema.read_bytes()) == {**example.contract.schema, "x-device": "cpu"}

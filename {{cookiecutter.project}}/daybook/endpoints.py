@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .bodies import BodyReader, forgiven_places
+from .contract import PREDICTION_ID
 from .project import as_clause
 from .recorder import request_id
 
@@ -27,6 +28,7 @@ MOST = 100  # kinds of faults that are listed
 _rules = {
     "extra_forbidden": "the contract has no such field, leave it out",
     "date_from_datetime_inexact": "a date is written as 2024-12-31, without a time of day",
+    f"String should match pattern '{PREDICTION_ID}'": "write <request id>:<row number>, 7f3a:0 for a first row",
 }
 
 
@@ -47,7 +49,8 @@ def sentence(fault: Mapping[str, Any]) -> str:
     "A fault in words: the field, the rule, and the rows."
     fields = [part for part in fault["loc"] if isinstance(part, str)]
     numbers = [part for part in fault["loc"] if isinstance(part, int)]
-    rule = _rules.get(fault["type"]) or as_clause(fault["msg"].removeprefix("Value error, "))
+    said = as_clause(fault["msg"].removeprefix("Value error, "))
+    rule = _rules.get(fault["type"], _rules.get(fault["msg"], said))
     more = f" and {fault['count'] - 1:,} more" if fault["count"] > 1 else ""
     where = f" (row {numbers[0]}{more})" if numbers else ""
     return ": ".join(filter(None, [".".join(fields[1:] or fields), rule])) + where
