@@ -4,19 +4,21 @@
 
 # %% auto #0
 __all__ = ['LARGE', 'MANY', 'is_forgiven', 'read_body', 'forgiven_places', 'fields_of_rows', 'up_to_first_fault',
-           'are_rows_plain', 'names_only', 'emptied', 'BodyReader']
+           'are_rows_plain', 'names_only', 'emptied', 'respelled', 'BodyReader']
 
 # %% ../../nbs/12_bodies.ipynb #b0d1e5b2
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
+from datetime import date, datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, FailFast, ValidationError, create_model
+from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError, create_model
 from pydantic_core import ErrorDetails, to_json
 
-from .fields import row_field
+from .fields import RowField, row_field
 from .project import DaybookError
 from .record import parsed
 
@@ -64,17 +66,17 @@ MANY = 30_000  # faults that a body may have, if all of them are to be known: th
 _COPIES = 2**25  # bytes, if each row were kept for each of its fields
 
 
-def fields_of_rows(kind: type[BaseModel]) -> int:
-    "How many fields the rows of a body have; 0 for a body that is no list of rows."
+def fields_of_rows(kind: type[BaseModel]) -> list[RowField]:
+    "The fields of a body's rows; none for a body that is no list of rows."
     annotations = [get_args(info.annotation) for info in kind.model_fields.values()]
     row = annotations[0][0] if len(annotations) == 1 and annotations[0] else None
     is_row = isinstance(row, type) and issubclass(row, BaseModel) and row.model_config.get("extra") == "forbid"
     if not is_row:
-        return 0
+        return []
     try:
-        return len([row_field(name, info) for name, info in row.model_fields.items()])
+        return [row_field(name, info) for name, info in row.model_fields.items()]
     except DaybookError:  # for a value that is no scalar
-        return 0
+        return []
 
 
 def up_to_first_fault(kind: type[BaseModel], row: type[BaseModel] | None = None) -> type[BaseModel]:
@@ -122,6 +124,55 @@ def emptied(body: bytes | bytearray, kind: type[BaseModel], fields: int) -> byte
     lists = {name: content[name] for name in kind.model_fields if name in content}
     return to_json({name: [*map(names, rows)] if isinstance(rows, list) else None for name, rows in lists.items()})
 
+# %% ../../nbs/12_bodies.ipynb #366489f9
+_days = TypeAdapter(date)
+
+
+def _as_int(value: Any) -> Any:
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < 2**63 else value
+
+
+def _as_bool(value: Any) -> Any:
+    return bool(value) if type(value) in (int, float) and value in (0, 1) else value
+
+
+def _as_day(value: Any) -> Any:
+    with suppress(ValidationError):  # strict mode says it
+        return _days.validate_python(value).isoformat() if type(value) is str and len(value) > 10 else value
+    return value
+
+
+def _as_time(value: Any) -> Any:
+    return f"{value}T00:00:00" if type(value) is str and len(value) == 10 else value
+
+
+def _as_number(value: Any) -> Any:
+    return int(value) if type(value) is bool else value
+
+
+_spellings = {int: _as_int, bool: _as_bool, date: _as_day, datetime: _as_time}
+
+
+def _spelling(field: RowField) -> Callable[[Any], Any] | None:
+    "What turns the values of a field into what strict mode takes; None where nothing is forgiven."
+    if field.values:
+        return None
+    return _as_number if (field.alias, field.type) == ("actual", float) else _spellings.get(field.type)
+
+
+def respelled(body: bytes | bytearray, fields: Sequence[RowField]) -> bytes | bytearray:
+    "A body whose rows have what `read_body` forgives as strict mode takes it."
+    try:
+        content = parsed(body)
+        [rows] = content.values()
+    except (ValueError, AttributeError):  # it is no JSON, or not one list under a name
+        return body
+    spellings = [(field.alias, spell) for field in fields if (spell := _spelling(field))]
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict):
+            row |= {name: spell(row[name]) for name, spell in spellings if name in row}
+    return to_json(content, inf_nan_mode="constants")
+
 # %% ../../nbs/12_bodies.ipynb #8e8b90b4
 class BodyReader:
     "Reads the bodies of one endpoint, in time and memory that their size bounds."
@@ -142,8 +193,8 @@ class BodyReader:
 
     def may_have_many(self, body: bytes | bytearray) -> bool:
         "Whether a body is read up to its first row that has faults."
-        is_large = len(body) * self.fields > _COPIES
-        return is_large or body.count(b"{") * self.fields + body.count(b",") > MANY
+        is_large = len(body) * len(self.fields) > _COPIES
+        return is_large or body.count(b"{") * len(self.fields) + body.count(b",") > MANY
 
     def kind_of(self, body: bytes | bytearray) -> type[BaseModel]:
         "The type that a body's faults are told by."
@@ -153,7 +204,7 @@ class BodyReader:
         "As `read_body`."
         if self.fields and len(body) > LARGE and not are_rows_plain(body):
             try:
-                names = emptied(body, self.kind, self.fields)
+                names = emptied(body, self.kind, len(self.fields))
             except ValueError:  # it is no JSON, which is said below
                 pass
             else:
@@ -161,5 +212,7 @@ class BodyReader:
         if self.may_have_many(body):
             with suppress(ValidationError):
                 return self._brief.model_validate_json(body, strict=True)
+            if self.fields:
+                return self._brief.model_validate_json(respelled(body, self.fields), strict=True)
             read_body(self._brief, body)
         return read_body(self.kind, body)
