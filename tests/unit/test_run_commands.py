@@ -34,6 +34,32 @@ def test_list_selects_and_sorts(probe: Probe, capsys: pytest.CaptureFixture) -> 
     assert main(["list"]) == 0 and re.search(r"probe +0+3 +failed +4\.2", capsys.readouterr().out)
 
 
+def test_list_of_one_job_has_the_parameters_that_differ(probe: Probe, capsys: pytest.CaptureFixture) -> None:
+    folder, same = open_runs(), {"source": "sales.csv", "folds": 1}
+    for number in (1, 2):
+        run = replace(EXAMPLE, id=f"{number:024}", parameters={**same, "rate": number / 10, "note": "x" * number * 40})
+        folder.put(f"{run.path}/run.json", run.to_json())
+    assert main(["list", probe()]) == 0
+    said = capsys.readouterr().out
+    assert "0001   done         4.2   rate=0.1 note=xxx" in said and "0002   done         4.2   rate=0.2 … " in said
+    assert "source" not in said and "folds" not in said and "verdict" not in said
+    other = replace(EXAMPLE, job="other")
+    folder.put(f"{other.path}/run.json", other.to_json())
+    assert main(["list"]) == 0 and "rate" not in capsys.readouterr().out
+
+
+def test_list_cuts_no_id_in_a_narrow_terminal(
+    probe: Probe, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = replace(EXAMPLE, model="bike_demand:g4to42xlhc3heax4", metrics={"error" * n: 1.5 for n in (1, 2, 3)})
+    open_runs().put(f"{run.path}/run.json", run.to_json())
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["list", probe()]) == 0
+    said = capsys.readouterr().out
+    assert all(text in said for text in (run.id, run.model, *(f"{name}=1.5" for name in run.metrics)))
+
+
 def test_show_and_clean(probe: Probe, capsys: pytest.CaptureFixture) -> None:
     run, folder = replace(EXAMPLE, metrics={"twice": 6}), open_runs()
     folder.put(f"{run.path}/run.json", run.to_json())

@@ -22,21 +22,29 @@ from .runs import Run
 from .sweep import Sweep
 
 # %% ../../nbs/43_console.ipynb #aabc3d31
+_sentences = {"help": 24, "metrics": 24}  # the least width of columns that may be folded
+
+
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     "Print a table as wide as it needs to be."
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    least = 3 * len(heads)
     for column, head in enumerate(heads):
-        is_number = bool(rows) and all(re.fullmatch(r"[-\d.,e+]*", str(row[column])) for row in rows)
+        texts = [str(row[column]) for row in rows]
+        is_number = bool(rows) and all(re.fullmatch(r"[-\d.,e+]*", text) for text in texts)
         justify = "right" if is_number else "left"
-        table.add_column(head, justify=justify, no_wrap=head != "help", overflow="fold")
+        table.add_column(head, justify=justify, no_wrap=head not in _sentences, overflow="fold")
+        least += min(max(map(cell_len, [head, *texts])), _sentences.get(head, sys.maxsize))
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    width = Console().width if sys.stdout.isatty() else 200
+    Console(width=max(width, least), highlight=False).print(table)
 
 # %% ../../nbs/43_console.ipynb #9ae65742
 def metrics_line(run: Run) -> str:

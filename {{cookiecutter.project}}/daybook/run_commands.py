@@ -9,6 +9,7 @@ __all__ = ['list_', 'show', 'clean']
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -89,6 +90,20 @@ def _require_job(name: str | None, found: Sequence[Run]) -> None:
         raise DaybookError(f"no job {name}: {nearest(name, list(notebooks()))}")
 
 
+def _differences(runs: Sequence[Run]) -> list[str]:
+    "For each run the parameters that are not the same in all; nothing for runs of several jobs."
+    values = {name: [run.parameters.get(name) for run in runs] for run in runs for name in run.parameters}
+    is_one_job = len({run.job for run in runs}) == 1
+    names = [name for name, each in values.items() if is_one_job and any(value != each[0] for value in each)]
+    texts = [" ".join(f"{name}={values[name][row]}" for name in names) for row in range(len(runs))]
+    return [shorten(text, 60, placeholder=" …") for text in texts]
+
+
+def _verdict(run: Run) -> str:
+    "The badges of a run's report; empty for one that has no verdict."
+    return " ".join(badges(run.verdict, run.alert, run.status)) if run.verdict or run.alert else ""
+
+
 def _print_runs(
     runs: Sequence[Run],
     count: int,  # of all from which these were chosen
@@ -101,12 +116,18 @@ def _print_runs(
         job = next((job for job in notebooks() if job == "train"), next(iter(notebooks()), "train"))
         print(f"no such run; there are {count:,}" if count else f"no runs: `daybook run {job}` makes one")
         return
-    rows = []
-    for run in runs:
-        verdict = " ".join(badges(run.verdict, run.alert, run.status)) if run.verdict or run.alert else ""
-        says = " ".join((run.ending or metrics_line(run)).split())[:90]
-        rows.append([run.job, run.id, run.status, verdict, f"{run.seconds or 0:.1f}", run.model or "", says])
-    print_table(["job", "run", "status", "verdict", "seconds", "model", "metrics"], rows)
+    columns = {
+        "job": [run.job for run in runs],
+        "run": [run.id for run in runs],
+        "status": [run.status for run in runs],
+        "verdict": list(map(_verdict, runs)),
+        "seconds": [f"{run.seconds or 0:.1f}" for run in runs],
+        "model": [run.model or "" for run in runs],
+        "parameters": _differences(runs),
+        "metrics": [shorten(run.ending or metrics_line(run), 90, placeholder=" …") for run in runs],
+    }
+    shown = {name: texts for name, texts in columns.items() if any(texts)}
+    print_table(list(shown), list(zip(*shown.values(), strict=True)))
 
 # %% ../../nbs/44_run_commands.ipynb #fcb3c578
 def _write_html(runs: str | None) -> int:
