@@ -12,7 +12,7 @@ from daybook.adoption import adopt, look
 from daybook.adoption_view import as_html, as_text
 from daybook.adoption_words import calls, commands, warnings
 from daybook.cli import main
-from daybook.project import DaybookError
+from daybook.project import DaybookError, package_folder
 from daybook.replacement import difference
 from daybook.roles import roles
 
@@ -88,6 +88,12 @@ def test_check_takes_a_table_without_the_target(shop: Path, capsys: pytest.Captu
     assert main(["check", "newer.csv"]) == 3
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and "row 0 (soon; perhaps), row 1 (soon; perhaps)" in lines[1]
+
+
+def test_check_of_a_contract_that_fails_is_one_sentence(shop: Path, capsys: pytest.CaptureFixture) -> None:
+    Path(package_folder(), "data.py").write_text("contract = Contract()")
+    assert main(["check", "orders.csv"]) == 2
+    assert "data.py has no contract: NameError: name 'Contract' is not defined" in capsys.readouterr().err
 
 
 def test_roles_warn_of_what_was_forgotten() -> None:

@@ -10,10 +10,10 @@ from links import faults
 
 from daybook import site
 from daybook.project import DaybookError
-from daybook.recent import recent_runs
+from daybook.recent import newest_runs, recent_runs
 from daybook.runs import Run, open_runs
 from daybook.site_pages import chapter_pages, split_directives
-from daybook.site_reports import newest_runs, reports
+from daybook.site_reports import reports
 
 ROOT = Path(__file__).parents[2]
 

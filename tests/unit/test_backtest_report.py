@@ -198,7 +198,7 @@ def test_report_has_its_pictures(world: World) -> None:
         "errors": ["mae: champion 16.21", "candidate ", "naive baseline 22.78", "with 95 % intervals"],
         "months": ["mae in service by month", "bias by month"],
         "slices": ["mae of the worst parts: temp"],
-        "predictions": ["predicted and happened, by tenths"],
+        "predictions": ["Calibration, predicted and actual by group"],
         "differences": ["differences to the champion by day"],
     }
     for name, texts in pictures.items():

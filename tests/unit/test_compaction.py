@@ -61,6 +61,14 @@ compact(Path(sys.argv[1]), Folder.at(sys.argv[1]), contract)
 """
 
 
+def test_empty_segment_that_a_power_cut_has_left_is_removed(log: Log) -> None:
+    """It stayed for ever, and no file of its day was merged."""
+    for number in range(20):
+        write_segment(log.folder, answered(number, [ROW], [1.5]), name=f"host-1-abcdef01-{number}.jsonl")
+    log.folder.joinpath("raw/dt=2024-01-01/host-1-abcdef02-0.jsonl").touch()
+    assert log.compact().merged == 40 and not list(log.folder.glob("raw/*/*"))
+
+
 @pytest.mark.long
 def test_compaction_is_killed_again_and_again_and_runs_twice_at_once(log: Log) -> None:
     write_segments(log, segments=8, requests=300)

@@ -39,6 +39,14 @@ def test_folder_lacks_files(folder: Folder) -> None:
         folder.read("nowhere/1.json")
 
 
+def test_deleting_what_another_process_deletes_is_no_error(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.put("a", b"1")
+    monkeypatch.setattr(Folder, "exists", lambda *_: True)
+    folder.delete("a")
+    folder.delete("a")
+    assert folder.list() == []
+
+
 def test_folder_says_urls(tmp_path: Path) -> None:
     assert Folder.at(tmp_path).url("a/1.json") == f"{tmp_path}/a/1.json"
     assert Folder.at("memory://bucket").url("a/1.json").startswith("memory://")

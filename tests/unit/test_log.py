@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 from segments_of import ROW, answered, line, received, write_schema, write_segment
 
+from daybook import log_reading
 from daybook.contract import Contract
 from daybook.example import contract, sample
 from daybook.log import Log, window_bounds
@@ -81,6 +82,11 @@ def test_log_reads_only_the_files_that_may_have_an_answer(log: Log) -> None:
     log.compact()
     rows = log.predictions().filter("dt = '2024-01-02'")
     assert "Scanning Files: 0/1" in str(duckdb.sql(f"EXPLAIN ANALYZE {rows.sql_query()}").fetchall())
+
+
+def test_log_reads_only_the_raw_segments_that_may_have_an_answer(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_reading, "unfold_segment", lambda *_: pytest.fail("it was read"))
+    assert len(log.predictions(start="2025-01-01")) == len(log.predictions(end="2023-01-01")) == 0
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 
 import daybook
 from daybook.notebooks import parameters_cell
-from daybook.parameters import SECRET, all_values, describe, given_args, is_secret, model_of, nearest, parse, split
+from daybook.parameters import SECRET, all_values, describe, given_args, is_secret, model_of, nearest, parse
 from daybook.project import DaybookError
+from daybook.values import split
 
 TYPED = """
 text: str = "a"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daybook import __version__
-from daybook.project import DaybookError, from_project, isolate, package_folder, project_root, version
+from daybook.project import DaybookError, from_project, isolate, package_folder, project_root, user_name, version
 
 
 @pytest.fixture
@@ -49,6 +49,12 @@ def test_isolate_moves_store_log_and_champion(monkeypatch: pytest.MonkeyPatch) -
     home = isolate()
     assert all(Path(os.environ[name]).is_relative_to(home) for name in ("BENTOML_HOME", "CHAMPION_FILE", "IOLOG_DIR"))
     assert '"model": null' in Path(os.environ["CHAMPION_FILE"]).read_text()
+
+
+def test_user_is_the_systems_where_git_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    assert user_name() == "ann"
 
 
 def test_isolate_leaves_nothing_behind() -> None:

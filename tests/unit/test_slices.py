@@ -1,4 +1,4 @@
-"""Slices: the parts of the rows that carry more of the error than of the rows, and calibration."""
+"""Slices: the parts of the rows that carry more of the error than of the rows."""
 
 from datetime import date
 
@@ -11,7 +11,7 @@ from daybook import example
 from daybook.contract import Contract
 from daybook.evaluation import EvaluationWindow
 from daybook.metrics import Metrics
-from daybook.slices import _intervals, calibration, slices
+from daybook.slices import _intervals, slices
 
 METRICS = Metrics(example.loss, example.evaluate)
 
@@ -85,15 +85,6 @@ def test_slices_take_any_text(rows: pd.DataFrame) -> None:
 def test_slices_take_losses_of_zero_and_constants(rows: pd.DataFrame) -> None:
     right = found(rows.assign(prediction=100.0, temp=1.0, hour=1))
     assert right["share_of_error"].isna().all() and (right["mae"] == 0).all()
-
-
-def test_calibration_is_by_tenths_of_the_predictions() -> None:
-    y_pred = np.random.default_rng(0).random(1005)
-    found = calibration(y_pred * 2, y_pred)
-    assert found["n"].sum() == 1005 and set(found["n"]) == {100, 101} and len(found) == 10
-    assert found["predicted"].is_monotonic_increasing
-    np.testing.assert_allclose(found["actual"], 2 * found["predicted"])
-    assert len(calibration(y_pred[:3], y_pred[:3])) == 3
 
 
 def test_part_of_two_days_has_no_interval() -> None:

@@ -86,7 +86,7 @@ def test_sweep_that_is_interrupted_leaves_a_page(probe: Probe, quick: list[Task]
 
 
 def test_sweep_shares_the_cores(probe: Probe, quick: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_cores", lambda: 8)
+    monkeypatch.setattr(module, "cores", lambda: 8)
     for count, workers, threads in ((9, None, 1), (9, 2, 4), (9, 3, 2), (9, 16, 1), (2, None, 4), (1, 3, 8)):
         sweep(probe(), {"number": list(range(count))}, workers=workers, force=True)
         assert quick[-1].threads == threads

@@ -27,7 +27,8 @@ from daybook import models
 from daybook.artifact import KNOWN
 from daybook.contract import Contract
 from daybook.example import contract
-from daybook.training_report import confusion, draw_importance, draw_predictions, importance
+from daybook.prediction_pictures import calibration, calibration_picture, confusion, confusion_picture
+from daybook.training_report import draw_importance, draw_predictions, importance
 
 TRAIN = """
 from daybook.encoder import Encoder
@@ -96,6 +97,34 @@ def test_predictions_of_a_single_row_are_drawn() -> None:
 def test_confusion_counts_rows_by_actual_and_most_probable_class() -> None:
     counts = confusion(np.array([0.0, 1.0, 1.0]), np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]]))
     assert counts.tolist() == [[1, 0], [1, 1]]
+
+
+def test_confusion_is_drawn_for_few_and_many_classes_of_any_name() -> None:
+    for k in (2, 3, 15):
+        names = [f"${n} a class with a long name_{n}^" for n in range(k)]
+        figure, alt = confusion_picture(np.eye(k, dtype=int) * 1200, names)
+        assert alt.startswith(f"Confusion matrix: 100% of {1200 * k:,} rows right; of the classes $0 a class")
+        texts = [text.get_text() for text in figure.axes[0].texts]
+        assert texts == ["100%\n1,200" if k < 13 else "100"] * k
+
+
+def test_calibration_is_by_tenths_of_the_predictions() -> None:
+    y_pred = np.random.default_rng(0).random(1005)
+    found = calibration(y_pred * 2, y_pred)
+    assert found["n"].sum() == 1005 and set(found["n"]) == {100, 101} and len(found) == 10
+    assert found["predicted"].is_monotonic_increasing
+    np.testing.assert_allclose(found["actual"], 2 * found["predicted"])
+    assert len(calibration(y_pred[:3], y_pred[:3])) == 3
+
+
+@pytest.mark.parametrize(
+    ("y_true", "has_intervals"), [((np.arange(100) % 4 == 0) * 1.0, True), (np.arange(100.0), False)]
+)
+def test_calibration_of_shares_has_intervals(y_true: np.ndarray, has_intervals: bool) -> None:
+    figure, alt = calibration_picture(y_true, np.linspace(0.1, 0.4, 100))
+    [bars] = [each for each in figure.axes[0].collections if len(each.get_segments()) == 10]
+    lengths = [np.ptp(segment[:, 1]) for segment in bars.get_segments()]
+    assert all((length > 0.2) == has_intervals for length in lengths) and alt.count(" and ") == 11
 
 
 def test_importance_finds_the_field_that_decides() -> None:

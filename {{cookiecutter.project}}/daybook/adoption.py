@@ -20,6 +20,7 @@ from .chapter import notebook
 from .databases import is_query
 from .excerpt import write_excerpt
 from .leakage import leaks
+from .passwords import public_url
 from .profile import Profile
 from .project import DaybookError, package_folder, project_root
 from .proposal import Proposal, propose
@@ -46,7 +47,7 @@ class Adoption:
     @property
     def public_database(self) -> str | None:
         "The URL of the database, without its password."
-        return _public(self.database)
+        return self.database and public_url(self.database)
 
     def __repr__(self) -> str:
         from daybook.adoption_view import as_text
@@ -95,20 +96,6 @@ def _source_text(source: str, root: Path) -> str:
         return source
     path = Path(os.path.abspath(source))
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-
-# %% ../../nbs/53_adoption.ipynb #9dbe87bb
-def _public(database: str | None) -> str | None:
-    "The URL of a database without its password."
-    if not database:
-        return None
-    from urllib.parse import urlsplit, urlunsplit
-
-    parts = urlsplit(database)
-    name, at, host = parts.netloc.rpartition("@")
-    place = f"{name.partition(':')[0]}{at}{host}"
-    query = "&".join(each for each in parts.query.split("&") if not each.startswith("password="))
-    shown = urlunsplit(parts._replace(netloc=place, query=query))
-    return database if parts.scheme.startswith("sqlite") else shown
 
 # %% ../../nbs/53_adoption.ipynb #39b32a4c
 def _tool(root: Path, name: str, *args: str) -> str:

@@ -27,11 +27,10 @@ from daybook.pictures import (
     gallery,
     legend,
     new_figure,
-    same_scale,
     show,
 )
+from .prediction_pictures import calibration_picture, confusion, confusion_picture
 from .scores import IN_SERVICE
-from .slices import calibration, confusion
 
 # %% ../../nbs/29_backtest_report.ipynb #1af33c75
 _CANDIDATES = ((ORANGE, "s", "-."), (PURPLE, "D", ":"), (RED, "^", (0, (3, 1, 1, 1))))
@@ -72,7 +71,7 @@ def _draw_errors(backtest: Backtest, axis: Axes) -> None:
         axis.axhspan(made.low, made.high, color=SKY, alpha=0.35, linewidth=0, label="when it was made")
     (low, high), rows = axis.get_ylim(), (len(axis.get_legend_handles_labels()[0]) + 1) // 2  # of the legend
     axis.set(title=f"{decision.metric} over time", ylim=(min(0, low), (1.15 + 0.1 * rows) * high))
-    axis.legend(frameon=False, ncols=2, fontsize=9, loc="upper left")
+    axis.legend(ncols=2, fontsize=9, loc="upper left")
 
 # %% ../../nbs/29_backtest_report.ipynb #d0774661
 def _draw_means(backtest: Backtest, axis: Axes) -> None:
@@ -94,7 +93,7 @@ def _draw_means(backtest: Backtest, axis: Axes) -> None:
         )
         names.append("when it was made")
     axis.set(title=f"mean {decision.metric}, 95 % intervals", ylim=(len(names) - 0.5, -0.7))
-    axis.set_yticks(range(len(names)), names, parse_math=False)
+    axis.set_yticks(range(len(names)), names)
     axis.set_xlim(left=min(0, axis.get_xlim()[0]), right=axis.get_xlim()[1])
     axis.grid(axis="x")
     axis.grid(visible=False, axis="y")
@@ -131,7 +130,7 @@ def _draw_months(axis: Axes, shown: pd.DataFrame, column: str, title: str) -> No
 @patch
 def picture_months(self: Backtest) -> Picture:
     "The last two years, month by month."
-    shown, metric = self.months.tail(24).reset_index(drop=True), self.decision.metric
+    shown, metric = self.months, self.decision.metric
     (first, axis), pictures = new_figure(height=3), []
     if shown["reference"].notna().any():
         axis.bar(range(len(shown)), shown["reference"], color=GREY, alpha=0.45, width=0.8, label="when it was made")
@@ -167,68 +166,21 @@ def picture_slices(self: Backtest) -> Picture:
         f"{name[:40]}  ({share:.0%} of rows)"
         for name, share in zip(shown["slice"], shown["share_of_rows"], strict=True)
     ]
-    axis.set_yticks(range(len(shown)), texts, parse_math=False)
+    axis.set_yticks(range(len(shown)), texts)
     axis.set(title=f"{metric} of the worst parts; dashed: of all rows", ylim=(len(shown) - 0.4, -0.6))
     axis.grid(axis="x")
     axis.grid(visible=False, axis="y")
     alt = "; ".join(f"{part['slice']} {number(part[metric])}" for _, part in shown.iterrows())
     return show(figure, f"{metric} of the worst parts: {alt or 'none'}")
 
-# %% ../../nbs/29_backtest_report.ipynb #b23b441e
-def _picture_calibration(backtest: Backtest) -> Picture:
-    "Predicted and actual, a tenth of the predictions at a time."
-    tenths = calibration(backtest.scores.y_true, backtest.scores.y_pred(IN_SERVICE))
-    figure, axis = new_figure(width=4.6, height=4.4)
-    values = tenths[["predicted", "actual"]].to_numpy()
-    same_scale(axis, float(min(values.min(), 0)), float(values.max()))
-    axis.plot(tenths["predicted"], tenths["actual"], marker="o", color=BLUE)
-    axis.set(xlabel="predicted, mean of a tenth", ylabel="what happened", title="Predicted and happened")
-    pairs = ", ".join(f"{predicted:.3g} and {actual:.3g}" for predicted, actual in values)
-    return show(figure, f"predicted and happened, by tenths of the predictions: {pairs}")
-
 # %% ../../nbs/29_backtest_report.ipynb #fde8aa4d
-def _label(axis: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
-    "Write share and count into each field that has any rows."
-    size = 10 if len(counts) <= 6 else 7
-    for row, column in zip(*counts.nonzero(), strict=True):
-        share, colour = shares[row, column], "white" if shares[row, column] > 0.5 else INK
-        text = f"{share:.0%}\n{counts[row, column]:,}" if len(counts) <= 12 else f"{100 * share:.0f}"
-        axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
-
-
-def _draw_confusion(axis: Axes, values: np.ndarray, names: list[str]) -> None:
-    "A matrix of what happened, in lines, and of the most probable class, in columns."
-    n, shares = len(values), values / np.maximum(values.sum(axis=1, keepdims=True), 1)
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    _label(axis, values, shares)
-    axis.set_xticks(range(n), names, rotation=45 if n > 4 else 0, ha="right" if n > 4 else "center", parse_math=False)
-    axis.set_yticks(range(n), names, parse_math=False)
-    axis.set(xlabel="most probable class", ylabel="what happened")
-    axis.spines[:].set_visible(False)
-    axis.tick_params(length=0)
-    axis.grid(visible=False)
-
-
-def _picture_confusion(backtest: Backtest) -> Picture:
-    "Which class was predicted, for each class that it turned out to be."
-    counts = confusion(backtest.scores.y_true, backtest.scores.y_pred(IN_SERVICE), backtest.classes).to_numpy()
-    names = [name if len(name) <= 16 else f"{name[:15]}…" for name in backtest.classes]
-    side = min(2.4 + 0.75 * len(counts), 9)
-    figure, axis = new_figure(width=side, height=side - 0.4)
-    _draw_confusion(axis, counts, names)
-    share = f"{counts.trace() / counts.sum():.0%} of {counts.sum():,} rows right"
-    axis.set_title(share)
-    rows = (
-        f"{name}: {line[place] / max(line.sum(), 1):.0%} right"
-        for place, (name, line) in enumerate(zip(names, counts, strict=True))
-    )
-    return show(figure, f"{share}; {', '.join(rows)}")
-
-
 @patch
 def picture_predictions(self: Backtest) -> Picture:
     "Whether predictions are what happens: calibration, or the confusion matrix of classes."
-    return _picture_confusion(self) if self.classes else _picture_calibration(self)
+    y_true, y_pred = self.scores.y_true, self.scores.y_pred(IN_SERVICE)
+    if self.classes:
+        return show(*confusion_picture(confusion(y_true, y_pred), self.classes))
+    return show(*calibration_picture(y_true, y_pred))
 
 # %% ../../nbs/29_backtest_report.ipynb #69f10b03
 @patch
@@ -243,7 +195,7 @@ def picture_differences(self: Backtest) -> Picture:
     axis.axhline(0, color=INK, linewidth=0.8)
     axis.set_title(f"{decision.metric} less that of the champion: below zero the candidate is better")
     if tags:
-        axis.legend(frameon=False, ncols=3, fontsize=9)
+        axis.legend(ncols=3, fontsize=9)
     text = ", ".join(
         f"{tag} {self.table.loc[tag].iloc[1] - self.table.loc[decision.champion].iloc[1]:+.4g}" for tag in tags
     )

@@ -56,9 +56,7 @@ class Change:
     new_threshold: float = 0.0
     between: float = 0.0  # share of the numbers in the range of learned rows that are between the values of these
     between_threshold: float | None = None  # None: it is small
-    lost: float = (
-        0.0  # share of the reference's values that do not occur in the window, of few values or frequent categories
-    )
+    lost: float = 0.0  # share of the reference's few values or frequent categories that do not occur in the window
     lost_threshold: float = 0.0
     top: float = 0.0  # share of the values in the fullest cell; of numbers
     reference_top: float = 0.0  # share of the reference's values in that cell

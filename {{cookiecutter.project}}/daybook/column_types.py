@@ -56,7 +56,7 @@ _MOST = 3  # different texts that do not fit, and may stand for a missing value
 
 def _left_over(values: str, kind: type, format: str | None, decimal: str) -> list[str] | None:
     "The texts that a type does not take, gaps apart, the most frequent first; None if they are too many."
-    converted = conversion("value", kind, True, format, decimal)
+    converted = conversion("value", kind, format, decimal)
     rows = duckdb.sql(f"SELECT n, text FROM {values} WHERE {converted} IS NULL LIMIT 40").fetchall()
     others = [text for _, text in sorted(rows, reverse=True) if text.strip().casefold() not in GAPS]
     return None if len(rows) == 40 or len(others) > _MOST else others
@@ -89,13 +89,13 @@ def _digits(
 # %% ../../nbs/50_column_types.ipynb #f0c3f98e
 def _last_year(values: str, form: Form) -> int:
     "The year of the last date of a column."
-    converted = conversion("value", form.type, True, form.format)
+    converted = conversion("value", form.type, form.format)
     return duckdb.sql(f"SELECT coalesce(year(max({converted})), 0) FROM {values}").fetchall()[0][0]
 
 
 def _differ(values: str, one: Form, other: Form) -> bool:
     "Whether two formats read a value as different dates."
-    left, right = (conversion("value", form.type, True, form.format) for form in (one, other))
+    left, right = (conversion("value", form.type, form.format) for form in (one, other))
     return bool(duckdb.sql(f"SELECT 1 FROM {values} WHERE {left} <> {right} LIMIT 1").fetchall())
 
 
@@ -123,7 +123,7 @@ def _with_format(values: str, decimal: str) -> Form | None:
 # %% ../../nbs/50_column_types.ipynb #9ac645ce
 def _is_yes_or_no(values: str) -> bool:
     "Whether a column has one text for yes and one for no, gaps apart."
-    yes, known = conversion("value", bool, True), ", ".join(map(literal, sorted(TEXT_GAPS)))  # unknown is an answer
+    yes, known = conversion("value", bool), ", ".join(map(literal, sorted(TEXT_GAPS)))  # unknown is an answer
     query = f"SELECT bool_or({yes}), bool_and({yes}), count(DISTINCT lower(trim(text))), count({yes}) = count(*)"
     row = duckdb.sql(f"{query} FROM {values} WHERE lower(trim(text)) NOT IN ({known})").fetchall()[0]
     return row == (True, False, 2, True)

@@ -56,7 +56,7 @@ def _compact_segment(
     "Write the entries of a segment into the tables, and archive it."
     result = Compaction()
     if not content:
-        return result  # another compaction was faster
+        return result
     tables, rest = unfold_segment(content, path.partition("/")[2].removesuffix(".jsonl"), readers)
     for file, table in tables.items():
         if not is_replaced(file, store):  # by a merged file, while this segment was away
@@ -73,8 +73,10 @@ def _compact_segment(
 # %% ../../nbs/15_compaction.ipynb #1b22173d
 def _compact_own(segment: Path, store: Folder, readers: RowReaders) -> Compaction:
     "Move a segment of the log's folder into the tables."
-    path = f"{segment.parent.name}/{segment.name}"
-    return _compact_segment(path, read_segment(segment), lambda: store.take(f"archive/{path}", segment), store, readers)
+    path, content = f"{segment.parent.name}/{segment.name}", read_segment(segment)
+    if not content:  # another compaction was faster, or a power cut has left an empty file
+        segment.unlink(missing_ok=True)
+    return _compact_segment(path, content, lambda: store.take(f"archive/{path}", segment), store, readers)
 
 
 def _compact_shipped(path: str, store: Folder, readers: RowReaders) -> Compaction:

@@ -19,7 +19,7 @@ from .card import badges, format_number
 from .files import Folder
 from .parameters import nearest
 from .runs import Run
-from .sweep import Sweep
+from .sweep import Sweep, cores
 
 # %% ../../nbs/43_console.ipynb #aabc3d31
 _sentences = {"help": 24, "metrics": 24}  # the least width of columns that may be folded
@@ -135,7 +135,7 @@ def sweep_progress(name: str, workers: int | None) -> Iterator[Callable[[Run | N
 
     def on_progress(run: Run | None, ended: int, total: int) -> None:
         counts[run.status if run else "done"] += 1 if run else ended
-        running = min(workers or os.cpu_count() or 1, total - ended)
+        running = min(workers or cores(), total - ended)
         bar.update(task, total=total, completed=ended, running=running, **counts)
         if run and (run.status == "failed" or not bar.console.is_terminal):
             line = f"{ended}/{total} {run.id} {run.status} {run.ending or metrics_line(run)}"

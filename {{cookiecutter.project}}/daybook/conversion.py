@@ -124,19 +124,17 @@ def check_format(column: str, format: str) -> None:
 
 # %% ../../nbs/05_conversion.ipynb #14be9922
 def conversion(
-    column: str,  # SQL of a column
+    column: str,  # SQL of a VARCHAR
     kind: type,  # bool, int, float, str, date or datetime
-    is_text: bool = True,  # whether the column is VARCHAR; any other type is written out first
     format: str | None = None,  # of dates and times, such as %d.%m.%Y, None is ISO; of numbers, such as 1.234,56
     decimal: str = ".",  # the decimal sign of texts
 ) -> str:  # SQL of a BOOLEAN, BIGINT, DOUBLE, VARCHAR, DATE, or TIMESTAMP in UTC
     "A column as values of a type; NULL where a value is none."
-    column = column if is_text else f"CAST({column} AS VARCHAR)"
     if format and kind in (date, datetime):
         return f"({_formatted(column, kind, format)})"
-    if is_text and kind in (int, float) and (written := number_format(format)):
+    if kind in (int, float) and (written := number_format(format)):
         column = f"({_plain(column, written)})"
-    elif decimal == "," and is_text and kind in (int, float):
+    elif decimal == "," and kind in (int, float):
         column = f"(CASE WHEN NOT contains({column}, '.') THEN replace({column}, ',', '.') END)"
     writers = {int: _integer, float: _number, bool: _boolean, date: _date, datetime: _datetime}
     return f"({writers[kind](column)})" if kind in writers else column
@@ -187,13 +185,13 @@ def typed_conversion(
     is_number = source == "BOOLEAN" or source in _INTEGERS or source in _FLOATS or source.startswith("DECIMAL")
     if is_text_type(source):
         text = column if source == "VARCHAR" else f"CAST({column} AS VARCHAR)"
-        return conversion(text, kind, True, format, decimal)
+        return conversion(text, kind, format, decimal)
     if kind is str and (source in _WIDE or source.endswith(",0)")):
         return f"CAST({column} AS VARCHAR)"  # an id that has no other type
     if is_number and kind in (bool, int, float):
         return f"({_from_numbers(column, source, kind)})"
     if is_number and format and kind in (date, datetime):
-        return conversion(column, kind, False, format)
+        return conversion(f"CAST({column} AS VARCHAR)", kind, format)
     if source.startswith(("DATE", "TIMESTAMP")) and kind in (date, datetime):
         return f"({_from_times(column, source, kind)})"
     return f"CAST(NULL AS {SQL_TYPES[kind]})"
@@ -233,7 +231,7 @@ def without_missing(
     if not missing:
         return column
     tests = [f"CAST({column} AS VARCHAR) IN ({', '.join(map(literal, missing))})"]
-    values = [conversion(literal(text), kind, True, form) for text in missing if text for form in {format, None}]
+    values = [conversion(literal(text), kind, form) for text in missing if text for form in {format, None}]
     if values and kind is not str:
         tests.append(f"{typed_conversion(column, source, kind, format, decimal)} IN ({', '.join(values)})")
     return f"CASE WHEN {' OR '.join(tests)} THEN NULL ELSE {column} END"

@@ -10,7 +10,6 @@ import codecs
 import csv
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -127,12 +126,13 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     "Names that DuckDB can tell apart: the second of two that differ only in capitals has a number behind it."
-    result, counts = [], Counter(name.casefold() for name in names)
+    given, taken, result = {name.casefold() for name in names}, set(), []
     for position, name in enumerate(names):
         name = name or f"column{position}"
-        while name.casefold() in {other.casefold() for other in result}:
+        while name.casefold() in taken:
             name = f"{name}_{position}"
-            name = f"{name}_" if counts[name.casefold()] else name
+            name = f"{name}_" if name.casefold() in given else name
+        taken.add(name.casefold())
         result.append(name)
     return result
 
@@ -191,8 +191,9 @@ def csv_relation(
         if not any(names) or (line := _later_header(attempt[0], names, attempt[1].delimiter)):
             where = f"; line {line} looks like it: delete those above it" if any(names) else ""
             raise DaybookError(f"{path.name} cannot be read: its first line must hold the names of the columns{where}")
-        names = [name or its for name, its in zip(names, unique_names(names), strict=True)]
-        query, [first, *others] = _select(*attempt, unique_names(names)), map(identifier, unique_names(names))
+        unique = unique_names(names)
+        names = [name or its for name, its in zip(names, unique, strict=True)]
+        query, [first, *others] = _select(*attempt, unique), map(identifier, unique)
         try:
             tests = f"bool_or({first} IS NULL), bool_or(trim({first}) = {literal(names[0])})"
             [[has_gap, has_name]] = connection.sql(f"SELECT {tests} {query}").fetchall()

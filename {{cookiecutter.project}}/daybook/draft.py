@@ -17,6 +17,7 @@ import numpy as np
 from . import replay, snapshot
 from .artifact import Model, open_model, repeat_examples
 from .contract import Contract
+from .metrics import Metrics
 from .network import Network, write_network
 from .predictions import check_predictions
 from .project import DaybookError, package_folder
@@ -82,19 +83,9 @@ def check_predict(
         ) from error
 
 # %% ../../nbs/07_draft.ipynb #6c53e4fb
-def check_metric(code: Snapshot, y_true: np.ndarray, y_pred: np.ndarray) -> str:  # the name of the metric
+def check_metric(code: Snapshot, y_true: np.ndarray, y_pred: np.ndarray) -> None:
     "Raise `DaybookError` if the first metric of `evaluate` is not the mean of `loss`."
-    losses = np.asarray(exported(code, "model", "loss")(y_true, y_pred), dtype=float)
-    metrics = exported(code, "model", "evaluate")(y_true, y_pred)
-    if losses.shape != y_true.shape:
-        raise DaybookError(f"loss must return one number a row, shape {y_true.shape}, not {losses.shape}")
-    name = next(iter(metrics), None)
-    if name is None or not np.isclose(metrics[name], losses.mean(), rtol=1e-6):
-        raise DaybookError(
-            f"the first metric of evaluate, {name}, is {metrics.get(name)} on the reference, but the mean of loss is"
-            f" {losses.mean():.6g}: they must be the same, as this metric decides which model is better"
-        )
-    return name
+    Metrics(exported(code, "model", "loss"), exported(code, "model", "evaluate")).of(y_true, y_pred)
 
 # %% ../../nbs/07_draft.ipynb #8316f659
 def write_estimator(folder: Path, estimator: Any, code: Snapshot, namespace: dict[str, object]) -> None:

@@ -47,7 +47,7 @@ def _draw_categories(change: Change, axis: "Axes", colour: str) -> None:
     place = np.arange(len(change.labels))
     axis.barh(place, change.reference_shares, height=0.8, color=GREY, alpha=0.45, label="reference")
     axis.barh(place, change.shares, height=0.3, color=colour, label="window")
-    axis.set_yticks(place, [_short(str(label)) for label in change.labels], parse_math=False)
+    axis.set_yticks(place, [_short(str(label)) for label in change.labels])
     axis.invert_yaxis()
     axis.grid(visible=False, axis="y")
     axis.xaxis.set_major_formatter(lambda value, _: percent(max(value, 0)))

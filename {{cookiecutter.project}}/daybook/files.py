@@ -169,6 +169,7 @@ class Files(Location):
 
     def exists(self, path: str) -> bool:
         "Whether there is such a file."
+        self.fs.invalidate_cache()  # others write to it too
         with reachable(self):
             return self.fs.exists(f"{self.root}/{path}")
 
@@ -243,6 +244,5 @@ class Folder(Files):
 
     def delete(self, path: str) -> None:
         "Remove a file, if it is there."
-        if self.exists(path):
-            with reachable(self):
-                self.fs.rm_file(f"{self.root}/{path}")
+        with contextlib.suppress(FileNotFoundError), reachable(self):
+            self.fs.rm_file(f"{self.root}/{path}")

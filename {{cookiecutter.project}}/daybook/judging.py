@@ -136,7 +136,6 @@ class Backtest:
     daily: pd.DataFrame  # losses by day
     repeated: int | None  # predictions that the champion made in service, and made again; None: it was not asked
     classes: list[str]  # names of the target's classes; empty if it has none
-    made: pd.DataFrame | None = None  # losses by day when the champion was made
 
 
 def _store(log: Log) -> str | None:
@@ -234,4 +233,4 @@ def judge(
     )
     by_month = months(found, metrics, metric, daily_losses(learned(tag), contract, metrics))
     by_slice = slices(window, contract, metrics, metric)
-    return Backtest(decision, totals, by_month, by_slice, scores, daily, repeated, class_names(contract), then.losses)
+    return Backtest(decision, totals, by_month, by_slice, scores, daily, repeated, class_names(contract))

@@ -51,7 +51,8 @@ def raw_tables(
     "Tables of the raw segments of a log, by the path of the file that each will be."
     readers, tables = RowReaders(folder, contract, store), {}
     for path in raw_segments(folder):
-        tables |= unfold_segment(read_segment(path), segment_name(path), readers)[0]
+        if _may_have(f"requests/{path.parent.name}/{segment_name(path)}.parquet", "requests", start, end, ""):
+            tables |= unfold_segment(read_segment(path), segment_name(path), readers)[0]
     for shipped in shipped_segments(store, folder):
         if _may_have(f"requests/{shipped.removesuffix('.jsonl')}.parquet", "requests", start, end, ""):
             tables |= unfold_segment(read_shipped(store, shipped), segment_name(Path(shipped)), readers)[0]

@@ -24,7 +24,7 @@ from daybook.recent import (
     attention,
     headline,
     names_in,
-    newest,
+    newest_runs,
     read_production,
     recent_runs,
     started_at,
@@ -50,10 +50,8 @@ class Overview:
         return attention(self.jobs, self.production, self.written)
 
 # %% ../../nbs/32_overview.ipynb #a7a9a2d9
-def _moment(when: datetime | None) -> str:
+def _moment(when: datetime) -> str:
     "A moment as HTML."
-    if when is None:
-        return ""
     when = when.astimezone(UTC)
     return f'<time datetime="{when:%Y-%m-%dT%H:%M:%SZ}">{when:%Y-%m-%d %H:%M} UTC</time>'
 
@@ -111,14 +109,12 @@ def _result(run: Run) -> str:
 
 def _last_html(overview: Overview) -> str:
     "The newest run of each job, drift and backtest first."
-    order = {"drift": 0, "backtest": 1}
-    runs = filter(None, map(newest, overview.jobs.values()))
     above = {todo.run.path for todo in overview.todos}
     rows = (
         f"<li>{_badges(run)} <b>{_link(run, run.job)}</b> {_moment(started_at(run))}<br>"
         f"{'see above' if run.path in above else escape(_result(run))}"
         f' <span class="soft">{why_settled(run, overview.production, overview.written)}</span></li>'
-        for run in sorted(runs, key=lambda run: (order.get(run.job, 2), run.job))
+        for run in newest_runs(overview.jobs)
     )
     return f"<ul>{''.join(rows)}</ul>"
 

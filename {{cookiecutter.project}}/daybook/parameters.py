@@ -38,7 +38,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from .project import DaybookError, as_clause
-from .values import SECRET, as_json, from_text, from_value, is_secret, item_type, split  # noqa: F401
+from .values import SECRET, as_json, from_text, from_value, is_secret
 
 # %% ../../nbs/30_parameters.ipynb #bcfdb00d
 def nearest(name: str, names: Sequence[str]) -> str:

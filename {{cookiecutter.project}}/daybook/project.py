@@ -7,6 +7,7 @@ __all__ = ['DaybookError', 'as_clause', 'project_root', 'from_project', 'package
 
 # %% ../../nbs/00_project.ipynb #a015b0ec
 import atexit
+import contextlib
 import getpass
 import os
 import shutil
@@ -59,10 +60,12 @@ def package_folder() -> Path:
 # %% ../../nbs/00_project.ipynb #ad707bc4
 def user_name() -> str:
     "Git's user, or the system's."
-    command = ["git", "config", "user.name"]
+    with contextlib.suppress(OSError):  # git is not installed
+        command = ["git", "config", "user.name"]
+        if name := subprocess.run(command, cwd=project_root(), capture_output=True, text=True).stdout.strip():
+            return name
     try:
-        output = subprocess.run(command, cwd=project_root(), capture_output=True, text=True).stdout
-        return output.strip() or getpass.getuser()
+        return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from . import models
 from .contract import Contract
@@ -125,17 +124,6 @@ def _check_kept(tag: str, contract: Contract) -> None:
             ' a model without a backtest: `daybook run promote -p candidate=TAG -p force=true -p reason="..."`'
         )
 
-# %% ../../nbs/25_scores.ipynb #a40604ec
-def _own_rows(batch: pa.RecordBatch, contract: Contract) -> pa.RecordBatch:
-    "The columns that a contract asks for; without those that the log lacks."
-    columns = {}
-    for field in contract.fields.values():
-        if field.column in batch.schema.names:
-            column = batch.column(field.column)
-            fills = field.default is not None and not field.is_optional and column.null_count
-            columns[field.column] = pc.fill_null(column, field.default) if fills else column
-    return pa.RecordBatch.from_pydict(columns)
-
 # %% ../../nbs/25_scores.ipynb #c4b9e883
 def replay(
     rows: Rows,  # each with an actual as metrics take it, and all that the models' contracts require
@@ -157,7 +145,7 @@ def replay(
         known = {name: to_numpy(part.column(name)) for name in facts}
         naive = {name: known.pop(name) for name in (NAIVE,) if name in known}
         for tag, model in asked.items():
-            known[tag] = align(model.predict(_own_rows(part, model.contract)), model.contract, contract)
+            known[tag] = align(model.predict(part), model.contract, contract)
         return known | naive
 
     return _scores(map(predicted, _read(rows, wanted, batch)), baselines)

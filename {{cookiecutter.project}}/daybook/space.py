@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from .parameters import item_type, nearest, parse, split
+from .parameters import nearest, parse
 from .passwords import passwords
 from .project import DaybookError
+from .values import item_type, split
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

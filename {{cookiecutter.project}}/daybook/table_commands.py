@@ -101,8 +101,10 @@ def contract_of() -> "Contract":
     sys.path.insert(0, str(root))
     try:
         return importlib.import_module(f"{package}.data").contract
-    except (ImportError, AttributeError) as error:
-        raise DaybookError(f"{package}/data.py has no contract: {error}") from None
+    except DaybookError:
+        raise
+    except Exception as error:
+        raise DaybookError(f"{package}/data.py has no contract: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(root))
 
@@ -118,7 +120,7 @@ def _with_target(contract: "Contract", converted: "Converted") -> "np.ndarray": 
 def _faults_of(contract: "Contract", table: "Source", labelled: bool) -> tuple[int, int, list[str]]:
     "How many rows were validated, how many were not as they have no target, and what breaks the contract."
     from daybook.converter import with_target
-    from daybook.reading import _error, checked
+    from daybook.reading import checked, error_of
 
     columns, faults, converted = checked(contract, table, labelled)
     n, gaps = len(next(iter(columns.values()))), 0
@@ -128,7 +130,7 @@ def _faults_of(contract: "Contract", table: "Source", labelled: bool) -> tuple[i
             return 0, gaps, []
         _, faults, _ = checked(contract, with_target(contract, table), True)
         faults = {where: has.nonzero()[0][rows] for where, rows in faults.items()}
-    return n - gaps, gaps, [str(_error(contract, {where: rows}, converted)) for where, rows in faults.items()]
+    return n - gaps, gaps, [str(error_of(contract, {where: rows}, converted)) for where, rows in faults.items()]
 
 
 def validated(
