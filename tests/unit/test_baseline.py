@@ -106,6 +106,18 @@ def test_a_class_that_is_hardly_there_tells_nothing(events: int, is_better: bool
     baseline = naive_baseline(late, past, ahead)
     comparison = compare(late, ahead, sure, baseline, lambda *pair: loss("binary", *pair), "log_loss")
     assert comparison.is_better is is_better and comparison.gain > 0
+    which = f"all but {events}" if events else "all"
+    untold = f"cannot be told: {which} of the {len(ahead):,} rows held out are not late, and more days may have others"
+    assert (untold in str(comparison)) is not is_better
+
+
+def test_comparison_names_classes_that_no_row_to_learn_from_has() -> None:
+    past, ahead = split(ended, of(ended, trips(4000)))
+    past, n = past[past["ending"] != "lost"], int((ahead["ending"] == "lost").sum())
+    baseline = naive_baseline(ended, past, ahead)
+    comparison = compare(ended, ahead, baseline.predictions, baseline, lambda *pair: loss("multiclass", *pair), "loss")
+    said = f"{n:,} of the {len(ahead):,} rows held out are of lost, which no row to learn from is."
+    assert str(comparison).endswith(said) and naive_baseline(ended, ahead, ahead).unseen == ()
 
 
 def test_compare_origins_gives_each_stretch_its_own_baseline() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from flowers import project, sample, save
@@ -75,7 +76,7 @@ def test_backtest_of_classes(flowers: SimpleNamespace) -> None:
     assert {name.split()[0] for name in found.slices["slice"]} >= {"garden", "sepal"}
     assert json.loads(decision.model_dump_json())["metrics"]["in service"]["accuracy"] > 0.8
     picture = found.picture_predictions()
-    assert all(f"{name}: " in picture.alt for name in flowers.contract.classes) and "rows right" in picture.alt
+    assert all(f"{name} " in picture.alt for name in flowers.contract.classes) and "rows right" in picture.alt
     found.picture_months()
     plt.close("all")
 
@@ -111,6 +112,25 @@ def test_outcomes_count_classes_that_the_contract_does_not_know(flowers: SimpleN
     assert found.facts["of_unknown_class"] == 1 and before.facts["of_unknown_class"] == 0
     assert found.facts["with_actual"] == before.facts["with_actual"] - 1
     assert rows_sha(evaluation_window(found)) != rows_sha(evaluation_window(before))
+
+
+@pytest.mark.long
+def test_backtest_alerts_where_actuals_are_of_no_class_of_the_contract(flowers: SimpleNamespace) -> None:
+    """They were left out in silence: OK on the other rows, or a false alarm about calibration."""
+    made, log = world_of(flowers), Log(flowers.contract)
+    labels = pd.read_parquet(made.labels)
+    for share, is_alert in ((0.4, True), (0.008, False)):
+        few = np.random.default_rng(0).random(len(labels)) < share
+        labels.assign(species=labels["species"].where(~few, "tulip")).to_parquet("new.parquet")
+        found = judge(log, metrics_of(flowers), as_of=made.as_of, labels="new.parquet")
+        [check] = [check for check in found.decision.checks if check.name == "classes"]
+        assert check.is_alert == is_alert and check.ratio == pytest.approx(share, rel=0.6)
+        assert "of the actuals are of no class of the contract (tulip): add it" in check.words
+        assert (found.verdict() == "ALERT", "(tulip)" in found.summary()) == (is_alert, is_alert)
+        assert found.command() is None
+    labels.assign(species="Setosa").to_parquet("new.parquet")
+    with pytest.raises(DaybookError, match=r"\d+ have an actual of a class that the contract does not know"):
+        judge(log, metrics_of(flowers), as_of=made.as_of, labels="new.parquet")
 
 
 @pytest.mark.long

@@ -1,5 +1,7 @@
 """The encoder: the same rules for any contract, and the same numbers for a row wherever it comes from."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pytest
 import skops.io
 from kinds import ended, late, of, timeless, trips
 
+from daybook import example
 from daybook.encoder import (
     LEAST,
     MOST,
@@ -15,9 +18,11 @@ from daybook.encoder import (
     days_between,
     frequent_values,
     hour,
+    learned_months,
     month,
     weekday,
     with_every_class,
+    with_succession,
 )
 from daybook.project import DaybookError
 
@@ -142,6 +147,38 @@ def test_encoder_needs_a_field_to_learn_from() -> None:
 def test_codes_of_nothing_are_nothing() -> None:
     assert codes(np.array([], dtype=object), {"a": 0.0}).shape == (0,)
     assert frequent_values(np.array(["b", "a", "b", "a", None], dtype=object), 5) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "step", "expected"),
+    [
+        ("2024-01-01", "2026-01-01", 1, range(1, 13)),
+        ("2024-03-20", "2024-08-02", 1, [3, 3, 3, 4, 5, 6, 7, 7, 7, 7, 7, 3]),  # a day of August
+        ("2024-01-29", "2024-05-01", 1, [2, 2, 3, 4, 4, 4, 4, 4, 4, 2, 2, 2]),  # three days of January
+        ("2024-07-01", "2025-01-01", 1, [12, 12, 12, 7, 7, 7, 7, 8, 9, 10, 11, 12]),
+        ("2024-01-05", "2025-01-01", 7, range(1, 13)),
+        ("2024-01-01", "2024-04-30", 30, [1, 1, 3, 3, 3, 3, 3, 3, 1, 1, 1, 1]),
+    ],
+)
+def test_month_that_is_hardly_there_is_the_nearest(first: str, end: str, step: int, expected: Iterable[int]) -> None:
+    """The rows of one day stood for a whole month."""
+    months = learned_months(np.arange(first, end, step, dtype="datetime64[D]").astype("datetime64[us]"))
+    assert months[0] == 0 and months[1:] == list(expected)
+
+
+def test_encoder_that_was_saved_before_takes_months_as_they_are() -> None:
+    columns = example.contract.arrays(example.sample(days=40))
+    encoder = Encoder(example.contract).fit(columns)
+    later = {name: values[-1:] for name, values in example.contract.arrays(example.sample(days=300)).items()}
+    month_at = encoder.names.index("day_month")
+    assert encoder.transform(later)[0, month_at] == encoder.months["day"][month(later["day"])[0]]
+    del encoder.months
+    assert encoder.transform(later)[0, month_at] == month(later["day"])[0]
+
+
+def test_no_class_is_impossible() -> None:
+    found = with_succession(np.array([[1.0, 0.0], [0.25, 0.75]]), 998)
+    assert found.tolist() == [[0.999, 0.001], [0.2505, 0.7495]]
 
 
 def test_with_every_class_adds_a_row_for_each_absent_class() -> None:

@@ -44,9 +44,9 @@ def accepts(contract: Contract, actual: Any) -> bool:
     ("target", "taken", "refused"),
     [
         (float, ["3", "2.5", "-1e9"], ['"red"', "null", "NaN"]),
-        (bool, ["0", "1", "true", "1.0"], ['"late"', "null", "0.5", "2"]),
+        (bool, ["0", "1", "true", "false", "1.0"], ['"late"', '"true"', '"1"', "null", "0.5", "2", "NaN", "[]"]),
         (Literal["red", "blue"], ['"red"', '"blue"'], ['"Red"', '"green"', "0", "null", '""']),
-        (Literal[1, 2, 3], ["1", "3"], ["4", "1.5", '"1"', "null"]),
+        (Literal[1, 2, 3], ["1", "3"], ["4", "1.5", '"1"', "null", "true"]),
     ],
 )
 def test_actuals_are_values_of_the_target(target: Any, taken: list[str], refused: list[str]) -> None:

@@ -58,6 +58,7 @@ class Baseline:
 
     name: str  # "last value of the same ...", "median" or "base rate"
     predictions: np.ndarray  # shape (n,); (n, k) for several classes
+    unseen: tuple[int, ...] = ()  # positions of classes that no row to learn from has
 
 
 def naive_baseline(
@@ -70,7 +71,8 @@ def naive_baseline(
     if contract.task != "regression":
         counts = np.bincount(y_true.astype(int), minlength=len(contract.classes) or 2)
         shares = np.maximum(counts, 1) / np.maximum(counts, 1).sum()
-        return Baseline("base rate", np.full(n, shares[1]) if contract.task == "binary" else np.tile(shares, (n, 1)))
+        predictions = np.full(n, shares[1]) if contract.task == "binary" else np.tile(shares, (n, 1))
+        return Baseline("base rate", predictions, tuple(np.flatnonzero(counts == 0).tolist()))
     if contract.time and contract.key:
         last = last_values(contract, past, ahead)
         if np.isnan(last).mean() < 0.5:
@@ -90,6 +92,7 @@ class Comparison:
     baseline_loss: float
     margin: float  # by which they may differ by chance
     note: str = ""  # what else is to be said of the model
+    too_few: str = ""  # why no answer can be given; empty if one can
 
     @property
     def gain(self) -> float | None:
@@ -117,6 +120,8 @@ class Comparison:
         )
         numbers = f"{self.metric} {model} instead of {baseline} ({self.baseline})"
         share = "" if self.gain is None else f"{abs(100 * self.gain):.0f} %"
+        if self.too_few:
+            return f"Whether the model beats the naive baseline cannot be told: {self.too_few} ({numbers})."
         if self.is_better:
             return f"The model beats the naive baseline{share and f' by {share}'}: {numbers}."
         if self.is_worse:
@@ -140,6 +145,30 @@ def standard_error(
 
 
 LEAST_OTHERS = 5  # held-out rows that are not of the most frequent class, below which there is no verdict
+
+
+def _classes(contract: Contract) -> list[str]:
+    "What each position of a target that is no number is called."
+    return [str(name) for name in contract.classes] or [f"not {contract.label.alias}", contract.label.alias]
+
+
+def _too_few(contract: Contract, y_true: np.ndarray) -> str:
+    "Why held-out rows tell nothing, as nearly all have one class in common; empty if they tell something."
+    if contract.task == "regression":
+        return ""
+    counts = np.bincount(y_true.astype(int))
+    others, most = len(y_true) - int(counts.max()), _classes(contract)[int(counts.argmax())]
+    if others >= LEAST_OTHERS:
+        return ""
+    which = f"all but {others}" if others else "all"
+    return f"{which} of the {len(y_true):,} rows held out are {most}, and more days may have others"
+
+
+def _about_unseen(contract: Contract, y_true: np.ndarray, unseen: Collection[int]) -> str:
+    "Which held-out rows are of classes that no row to learn from has; empty if there are none."
+    n = int(np.isin(y_true, list(unseen)).sum())
+    names = ", ".join(_classes(contract)[position] for position in unseen if position in y_true)
+    return f"{n:,} of the {len(y_true):,} rows held out are of {names}, which no row to learn from is." if n else ""
 
 
 def _about_one_value(contract: Contract, y_true: np.ndarray, y_pred: np.ndarray) -> str:
@@ -168,10 +197,10 @@ def compare(
     model, naive = loss(y_true, y_pred), loss(y_true, baseline.predictions)
     blocks = days_of(contract, ahead) if contract.time else np.arange(len(ahead))
     margin = float(stdtrit(max(len(np.unique(blocks)) - 1, 1), 0.975)) * standard_error(model - naive, blocks)
-    if contract.task != "regression" and len(ahead) - np.unique(y_true, return_counts=True)[1].max() < LEAST_OTHERS:
-        margin = float("inf")  # what nearly all rows have in common tells nothing
-    note = _about_one_value(contract, y_true, y_pred)
-    return Comparison(metric, baseline.name, float(model.mean()), float(naive.mean()), margin, note)
+    too_few = _too_few(contract, y_true)
+    margin = float("inf") if too_few else margin
+    note = _about_one_value(contract, y_true, y_pred) or _about_unseen(contract, y_true, baseline.unseen)
+    return Comparison(metric, baseline.name, float(model.mean()), float(naive.mean()), margin, note, too_few)
 
 # %% ../../nbs/08_baseline.ipynb #33995cb0
 def compare_origins(

@@ -30,9 +30,7 @@ def is_forgiven(error: ErrorDetails) -> bool:
         return isinstance(value, float)
     if kind == "bool_type":
         return isinstance(value, int | float) and value in (0, 1)
-    if kind.startswith("date"):
-        return isinstance(value, str)
-    return kind == "float_type" and isinstance(value, bool) and error["loc"][-1] == "actual"
+    return kind.startswith("date") and isinstance(value, str)
 
 
 def read_body(kind: type[BaseModel], body: bytes | bytearray) -> BaseModel:
@@ -146,18 +144,12 @@ def _as_time(value: Any) -> Any:
     return f"{value}T00:00:00" if type(value) is str and len(value) == 10 else value
 
 
-def _as_number(value: Any) -> Any:
-    return int(value) if type(value) is bool else value
-
-
 _spellings = {int: _as_int, bool: _as_bool, date: _as_day, datetime: _as_time}
 
 
 def _spelling(field: RowField) -> Callable[[Any], Any] | None:
     "What turns the values of a field into what strict mode takes; None where nothing is forgiven."
-    if field.values:
-        return None
-    return _as_number if (field.alias, field.type) == ("actual", float) else _spellings.get(field.type)
+    return None if field.values else _spellings.get(field.type)
 
 
 def respelled(body: bytes | bytearray, fields: Sequence[RowField]) -> bytes | bytearray:

@@ -16,10 +16,18 @@ import pandas as pd
 
 from . import champion, models
 from .backtest import Retraining, compare_candidates, parameters_of, propose_retraining
-from .checks import Check, check_baseline, check_calibration, check_degradation, default_tolerance
+from daybook.checks import (
+    CLASSES,
+    Check,
+    check_baseline,
+    check_calibration,
+    check_classes,
+    check_degradation,
+    default_tolerance,
+)
 from .contract import Contract
 from .decision import Decision, DecisionWindow, Inputs, nullable
-from .evaluation import EvaluationWindow, evaluation_window, rows_sha
+from .evaluation import EvaluationWindow, evaluation_window, of_new_classes, rows_sha
 from .log import Log
 from .metrics import Metrics
 from .months import all_metrics, by_day, daily_losses, months
@@ -95,18 +103,19 @@ def _checks(
     baselines: Baselines,
     tag: str,
     metric: str,
-    min_rows: int,
+    window: EvaluationWindow,
     tolerated: float,
 ) -> list[Check]:
     "All checks of a service."
-    who = tag if tag in daily else IN_SERVICE
-    checks = [
-        check_degradation(daily, made.losses, tolerated, metric, min_rows, who),
-        check_baseline(daily, who, baselines.words, metric, min_rows),
+    who, least = tag if tag in daily else IN_SERVICE, window.min_rows
+    checks = check_classes(window.unknown, window.n)
+    checks += [
+        check_degradation(daily, made.losses, tolerated, metric, least, who),
+        check_baseline(daily, who, baselines.words, metric, least),
     ]
     if contract.task != "regression":
-        y_pred, classes = scores.y_pred(who), class_names(contract) if contract.classes else []
-        checks += check_calibration(scores.day, scores.y_true, y_pred, classes, min_rows)
+        classes = class_names(contract)
+        checks += check_calibration(scores.day, scores.y_true, scores.y_pred(who), classes, least)
     return checks
 
 
@@ -121,6 +130,8 @@ def _notes(found: Outcomes, window: EvaluationWindow, tag: str, candidates: Sequ
             f"{', '.join(changed)}: its contract has validators. In service they change what is asked; here they do"
             f" not, since the log has the rows as {tag} took them."
         )
+    for each in (tag, *candidates):
+        notes += of_new_classes(window, found.contract, each, models.contract_of(each))
     return notes
 
 # %% ../../nbs/28_judging.ipynb #92837215
@@ -189,7 +200,8 @@ class _Measured:
 def _retrain(facts: dict[str, object], window: EvaluationWindow, contract: Contract, tag: str) -> Retraining | None:
     "What to train after an alert."
     start, days = window.start if contract.time else None, (window.end - window.start).days
-    return propose_retraining(start, parameters_of(tag), days) if facts["alert"] else None
+    alerts = {check.name for check in facts["checks"] if check.is_alert}
+    return propose_retraining(start, parameters_of(tag), days) if alerts and CLASSES not in alerts else None
 
 # %% ../../nbs/28_judging.ipynb #3e120bba
 def judge(
@@ -215,8 +227,8 @@ def judge(
     scores, repeated = _scores(found, window, baselines, tag, candidates)
     daily, totals = by_day(scores, metrics), all_metrics(scores, metrics, list(baselines.words))
     metric, then = totals.columns[1], when_made(tag, window, contract, metrics)
-    limits = window.min_rows, tolerated or default_tolerance(contract)
-    checks = _checks(contract, scores, daily, then, baselines, tag, metric, *limits)
+    tolerated = tolerated or default_tolerance(contract)
+    checks = _checks(contract, scores, daily, then, baselines, tag, metric, window, tolerated)
     comparison = compare_candidates(daily, tag, candidates, window.min_rows, min_gain)
     facts = _Measured(found, window, daily, totals, checks, then, baselines.words).facts()
     decision = Decision(

@@ -46,13 +46,13 @@ _EARLY, _LATE, _UNKNOWN = '" early"', '" late"', '" unknown"'  # no field of a c
 
 
 def _as_y_true(rows: Rows, contract: Contract, labels: str | None) -> Rows:
-    "The rows with actuals as metrics take them, null where none counts; three more columns say why."
+    "The rows with actuals as metrics take them, null where none counts; three more columns say why, one by its class."
     is_early = f"coalesce(received < {_event(contract, labels)}, false)"
     is_late = f"(NOT {is_early} AND coalesce({identifier(FIRST_RECEIVED)} < ts, false))"
     y_true, is_known = y_true_sql(contract), f"NOT ({is_early} OR {is_late})"
     columns = f"if({is_known}, {y_true}, NULL) AS actual, {is_early} AS {_EARLY}, {is_late} AS {_LATE}"
-    is_unknown = f"{is_known} AND actual IS NOT NULL AND {y_true} IS NULL AS {_UNKNOWN}"
-    return rows.project(f"* EXCLUDE (actual, {identifier(FIRST_RECEIVED)}), {columns}, {is_unknown}")
+    unknown = f"if({is_known} AND {y_true} IS NULL, CAST(actual AS VARCHAR), NULL) AS {_UNKNOWN}"
+    return rows.project(f"* EXCLUDE (actual, {identifier(FIRST_RECEIVED)}), {columns}, {unknown}")
 
 # %% ../../nbs/24_outcomes.ipynb #8fe0d14a
 def required_columns(
@@ -92,6 +92,7 @@ class Outcomes:
     contract: Contract
     as_of: datetime | None = None  # of what was known; None: labels do not say when they arrived
     notes: tuple[str, ...] = ()  # sentences on what these rows are
+    unknown: Rows | None = None  # day, and class of actuals of a class that the contract does not know; None: no such
 
     @property
     def day(self) -> str:
@@ -112,7 +113,7 @@ def _facts(everything: Rows, whole: str, contract: Contract) -> dict[str, Any]:
         "with_actual_of_another_contract": f"count(actual) FILTER (NOT ({whole}))",
     }
     if contract.classes:
-        counts["of_unknown_class"] = f"count(*) FILTER ({_UNKNOWN} AND {whole})"
+        counts["of_unknown_class"] = f"count({_UNKNOWN}) FILTER ({whole})"
     *values, days_late = everything.aggregate(", ".join([*counts.values(), delay])).fetchall()[0]
     median, most = days_late or (None, None)
     return dict(zip(counts, values, strict=True)) | {"days_late_median": median, "days_late_90_percent": most}
@@ -135,8 +136,9 @@ def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None
         "predicted_too_late": "were made when their actual was known already",
         "arrived_too_early": "have an actual that arrived before its event",
         "predicted_after_as_of": "were made later than that",
+        "of_unknown_class": "have an actual of a class that the contract does not know",
     }
-    why = "; ".join(f"{facts[name]:,} {text}" for name, text in reasons.items() if facts[name])
+    why = "; ".join(f"{facts[name]:,} {text}" for name, text in reasons.items() if facts.get(name))
     return DaybookError(
         f"{source} has no actual for any of {facts['predictions']:,} predictions{when}: nothing to judge by"
         + (f" ({why})" if why else "; send them to /actuals, or name a table of them as labels=...")
@@ -185,4 +187,6 @@ def outcomes(
         )
     columns = f"* EXCLUDE ({_EARLY}, {_LATE}, {_UNKNOWN})"
     notes += [days.words] if days.words else []
-    return Outcomes(everything.filter(whole).project(columns), facts, log.contract, moment, tuple(notes))
+    unknown = everything.filter(f"({whole}) AND {_UNKNOWN} IS NOT NULL") if facts.get("of_unknown_class") else None
+    unknown = unknown and unknown.project(f"{day_sql(log.contract)} AS day, {_UNKNOWN} AS class")
+    return Outcomes(everything.filter(whole).project(columns), facts, log.contract, moment, tuple(notes), unknown)

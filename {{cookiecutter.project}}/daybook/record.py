@@ -113,7 +113,7 @@ def with_request_id(body: bytes, request_id: str) -> bytes:
         error = from_json(body)
     except ValueError:
         return body
-    return json.dumps({**error, "request_id": request_id}).encode() if isinstance(error, dict) else body
+    return to_json({**error, "request_id": request_id}) if isinstance(error, dict) else body
 
 # %% ../../nbs/10_record.ipynb #dfd62bb8
 def is_sampled(request_id: str, rate: float) -> bool:

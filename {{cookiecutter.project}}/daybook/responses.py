@@ -9,7 +9,7 @@ __all__ = ['Actuals', 'PredictResponse', 'ClassesResponse', 'ActualsResponse', '
 from typing import Annotated, Any, Literal
 
 from annotated_types import Len
-from pydantic import AfterValidator, BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, create_model
 
 from .contract import Actual, Contract, each_once
 
@@ -35,25 +35,32 @@ class ActualsResponse(BaseModel):
     accepted: int  # actuals that are logged now
 
 # %% ../../nbs/13_responses.ipynb #5c05f5a2
-Actuals = Annotated[list[Actual], Len(1, 10_000), AfterValidator(each_once)]
+def _actuals(actual: type[Actual]) -> Any:
+    "A list of actuals, each of another prediction."
+    return Annotated[list[actual], Len(1, 10_000), AfterValidator(each_once)]
 
 
-def _each_yes_or_no(actuals: list[Actual]) -> list[Actual]:
-    "Refuse an actual that is neither 1 nor 0."
-    for actual in actuals:
-        if actual.actual not in (0, 1):
-            raise ValueError(f"the actual of {actual.prediction_id} is {actual.actual:g}: 1 is yes, 0 is no")
-    return actuals
+Actuals = _actuals(Actual)
+
+
+def _yes_or_no(value: Any) -> float:
+    if isinstance(value, str) or value not in (0, 1):
+        raise ValueError("should be true or false, or 1 or 0")
+    return float(value)
+
+
+def _class(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("should be a class, and not true or false")
+    return value
 
 
 def actuals_type(contract: Contract) -> Any:
     "The type of `/actuals`' argument."
-    if contract.task == "binary":
-        return Annotated[Actuals, AfterValidator(_each_yes_or_no)]
-    if not contract.classes:
+    if contract.task == "regression":
         return Actuals
+    kind = Annotated[float, BeforeValidator(_yes_or_no)]
+    if contract.classes:
+        kind = Annotated[Literal[contract.classes], BeforeValidator(_class)]
     value = Field(description=Actual.model_fields["actual"].description)
-    of_class = create_model(
-        "Actual", __base__=Actual, __doc__=Actual.__doc__, actual=(Literal[contract.classes], value)
-    )
-    return Annotated[list[of_class], Len(1, 10_000), AfterValidator(each_once)]
+    return _actuals(create_model("Actual", __base__=Actual, __doc__=Actual.__doc__, actual=(kind, value)))
