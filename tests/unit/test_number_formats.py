@@ -230,3 +230,11 @@ def test_command_takes_formats_of_numbers() -> None:
     assert formats_of(["usd=$1,234.56", "a=b=1.234,56 €"]) == {"usd": "$1,234.56", "a=b": "1.234,56 €"}
     with pytest.raises(DaybookError, match="as --format shipped=%d.%m.%Y or --format sum=1.234,56"):
         formats_of(["usd=1234"])
+
+
+def test_target_of_a_few_integers_may_be_classes_and_that_of_a_text_called_nan_too(tmp_path: Path) -> None:
+    lines = ["n,code,team", *(f"{n % 9},{n % 3},{('north', 'south', 'nan')[n % 7 % 3]}" for n in range(90))]
+    asked = looked(tmp_path, lines, "code").questions
+    assert any("Its values are 0, 1, 2. If they are classes, its type is `Literal[0, 1, 2]`." in each for each in asked)
+    asked = looked(tmp_path, lines, "team").questions
+    assert "is `nan` a class of `team`? Its rows are left out, as without one." in asked

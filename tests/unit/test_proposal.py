@@ -34,6 +34,8 @@ def proposal_of(frame: pd.DataFrame, target: str | None = None, **options: objec
         ("temp", [-12.5, 5.0, 31.0], (-40, 60)),
         ("temp F", [10.0, 50.0, 100.0], (-40, 150)),
         ("price", [*range(1, 1000), 900_000], (0, None)),
+        ("id", [*range(1, 100)], (0, None)),
+        ("id", [*range(1, 40)], (0, 100)),
         ("gain", [-900_000, *range(-500, 500)], (None, 500_000)),
     ],
 )

@@ -81,7 +81,8 @@ def bounds(
         return None, None
     below, above = _has_tail(column.quartiles, low, high)
     if low >= 0 and not set(words_of(column.name)) & _SIGNED:
-        most = _round_up(2 * high) if high > 0 and not above else None
+        is_id = column.type is int and column.n_distinct == column.rows - column.n_missing >= 50  # the next is higher
+        most = _round_up(2 * high) if high > 0 and not (above or is_id) else None
         return 0, most if most and most <= 1e12 else None
     step = 10.0 ** math.floor(math.log10(high - low)) if high > low else 1.0
     margin = (high - low) / 2
@@ -141,7 +142,6 @@ def annotation(
     if is_closed(column) or (is_target and column.type is str):
         texts = sorted(text for text, _ in column.values)
         return f"Literal[{', '.join(map(quoted, texts))}]" + (" | None" if column.n_missing and not is_target else "")
-    assert column.type is not None
     return column.type.__name__ + (" | None" if column.n_missing and not is_target else "")
 
 # %% ../../nbs/51_proposed_field.ipynb #ead385fe

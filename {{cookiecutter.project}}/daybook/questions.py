@@ -178,7 +178,14 @@ def _general(
         )
     if label and label.column.type is int and label.column.n_distinct <= 10:
         values = ", ".join(sorted((text for text, _ in label.column.values), key=_size))
-        found.append(f"is `{label.column.name}` a number? Its values are {values}. Classes are written as texts.")
+        as_literal = f"If they are classes, its type is `Literal[{values}]`."
+        listed = "Classes are written as texts." if label.column.form.format else as_literal
+        found.append(f"is `{label.column.name}` a number? Its values are {values}. {listed}")
+    if label and label.column.type is str:
+        gaps = [gap for gap in label.column.form.gaps if gap.strip()]
+        found += [
+            f"is `{gap}` a class of `{label.column.name}`? Its rows are left out, as without one." for gap in gaps
+        ]
     return found
 
 # %% ../../nbs/51_questions.ipynb #7a100015
