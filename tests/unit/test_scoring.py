@@ -29,7 +29,7 @@ def week(demand: Path) -> pd.DataFrame:
     return example.sample(days=27).tail(7 * 24).drop(columns="rentals").reset_index(drop=True)
 
 
-@pytest.mark.parametrize("output", ["out.csv", "out.parquet", "folder/out.parquet", "memory://bucket/out.parquet"])
+@pytest.mark.parametrize("output", ["out.csv", "out.CSV", "folder/out.Parquet", "memory://bucket/out.parquet"])
 def test_score_writes_what_the_model_predicts_and_logs_it(tag: str, week: pd.DataFrame, output: str) -> None:
     week.to_csv("week.csv", index=False)
     log = Log(example.contract)
@@ -40,6 +40,17 @@ def test_score_writes_what_the_model_predicts_and_logs_it(tag: str, week: pd.Dat
     logged = log.predictions().order("day, hour").project("prediction, version").df()
     assert logged["prediction"].tolist() == expected.tolist()
     assert set(logged["version"]) == {tag.partition(":")[2]}
+
+
+def test_score_that_cannot_write_says_so_before_it_predicts(tag: str, week: pd.DataFrame) -> None:
+    """A million rows were predicted and logged first, and a hidden file stayed."""
+    week.to_csv("week.csv", index=False)
+    Path("folder.csv").mkdir()
+    log, before = Log(example.contract), sorted(Path().iterdir())
+    for output, reason in (("folder.csv", "it is a folder; name a file"), ("week.csv/out.csv", "cannot be made: ")):
+        with pytest.raises(DaybookError, match=f"output={output}: .*{reason}"):
+            scoring.score(log, tag, "week.csv", output)
+    assert not list(log.folder.glob("predictions/**/*.parquet")) and sorted(Path().iterdir()) == before
 
 
 def test_score_twice_counts_once(tag: str, week: pd.DataFrame) -> None:

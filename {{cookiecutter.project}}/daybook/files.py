@@ -244,5 +244,5 @@ class Folder(Files):
 
     def delete(self, path: str) -> None:
         "Remove a file, if it is there."
-        with contextlib.suppress(FileNotFoundError), reachable(self):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), reachable(self):
             self.fs.rm_file(f"{self.root}/{path}")

@@ -71,7 +71,8 @@ _bounded |= {"PositiveFloat": PositiveFloat, "NonNegativeFloat": NonNegativeFloa
 _others = {"list": list, "Literal": Literal, "Optional": Optional, "Union": Union, "SecretStr": SecretStr, "None": None}
 _builtins = {"__import__": __import__}  # for date.today(), whose C code imports
 _names = _types | _bounded | _others | {"os": os, "__builtins__": _builtins}
-_hint = f"write `name: type = value  # help`, of the types {', '.join(_types)}, lists of them, Literal, SecretStr, None"
+_hint = f"write `name: type = value  # help`, of the types {', '.join(_types)}, lists of them, Literal"
+_hint += ", an imported Enum, SecretStr, None"
 
 
 class _Short(ast.NodeTransformer):

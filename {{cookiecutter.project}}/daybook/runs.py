@@ -25,7 +25,7 @@ from .card import badges, card_html, card_text, check_facts, format_number, sent
 from .files import Folder, write_atomically
 from .project import DaybookError, package_folder, project_root
 from .steps import report, run_folder, run_id, steps_of  # noqa: F401
-from .values import as_metrics, json_text, numbers
+from .values import as_metrics, json_text, numbers, written
 
 # %% ../../nbs/31_runs.ipynb #8afaaec4
 _mime = "application/vnd.daybook.record+json"
@@ -51,7 +51,7 @@ def record(
     shown, texts = badges(verdict or "OK", alert), sentences(summary, alert)
     html = card_html(shown, texts, metrics, command)
     text = card_text(shown, texts, {"model": model, "data": data} | metrics, command)
-    entry = facts | {"metrics": list(metrics.items())}  # notebooks sort the keys of a mapping
+    entry = facts | {"metrics": written(metrics)}  # notebooks sort the keys of a mapping
     display({_mime: entry, "text/html": html, "text/plain": text}, raw=True)
 
 # %% ../../nbs/31_runs.ipynb #428e957d

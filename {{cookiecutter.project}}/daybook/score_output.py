@@ -123,25 +123,38 @@ class Output:
         self.writer.write_table(table)
 
 # %% ../../nbs/47_score_output.ipynb #7042f681
-def _deliver(draft: Path, url: str) -> None:
+def _place(url: str) -> tuple[Folder, str]:
+    "The folder of a file, which is there then, and the file's name; raises `DaybookError` where no file can be."
+    folder, name = Folder.at(posixpath.dirname(url) or "."), posixpath.basename(url)
+    try:
+        make_folder(Path(folder.root)) if folder.is_local else folder.fs.makedirs(folder.root, exist_ok=True)
+    except OSError as error:
+        raise DaybookError(f"output={url}: its folder cannot be made: {error.strerror or error}") from None
+    if folder.fs.isdir(f"{folder.root}/{name}"):
+        raise DaybookError(f"output={url}: it is a folder; name a file")
+    return folder, name
+
+
+def _deliver(draft: Path, folder: Folder, name: str) -> None:
     "Move a complete file to its place."
-    folder = Folder.at(posixpath.dirname(url) or ".")
-    target = f"{folder.root}/{posixpath.basename(url)}"
-    if folder.is_local:
-        make_folder(Path(folder.root))
-        beside = Path(folder.root, f".{posixpath.basename(url)}.part")
+    target = f"{folder.root}/{name}"
+    if not folder.is_local:
+        folder.fs.put_file(str(draft), target)
+        return
+    beside = Path(folder.root, f".{name}.part")
+    try:
         shutil.move(draft, beside)
         sync(beside)
         beside.replace(target)
         sync(Path(folder.root))
-    else:
-        folder.fs.makedirs(folder.root, exist_ok=True)
-        folder.fs.put_file(str(draft), target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def writing(url: str) -> Iterator[Output]:
     "A file that is at its place when the block ends, and nowhere if the block fails or nothing was written."
+    place = _place(url)
     with tempfile.TemporaryDirectory(prefix="daybook-score-") as folder:
         output = Output(Path(folder, "draft"), url.lower().endswith(".csv"))
         try:
@@ -150,4 +163,4 @@ def writing(url: str) -> Iterator[Output]:
             if output.writer:
                 output.writer.close()
         if output.writer:
-            _deliver(output.draft, url)
+            _deliver(output.draft, *place)

@@ -171,8 +171,9 @@ def predicted(source: str, output: str, most: int = 100_000) -> pd.Series:
     for _, file in parts(source, output):
         folder = Folder.at(file.rpartition("/")[0] or ".")
         with folder.fs.open(f"{folder.root}/{file.rpartition('/')[2]}") as opened:
-            read = pd.read_csv if file.endswith(".csv") else pd.read_parquet
-            options = {"usecols": ["prediction"]} if file.endswith(".csv") else {"columns": ["prediction"]}
+            is_csv = file.lower().endswith(".csv")
+            read = pd.read_csv if is_csv else pd.read_parquet
+            options = {"usecols": ["prediction"]} if is_csv else {"columns": ["prediction"]}
             part = read(opened, **options)["prediction"].head(most)
         rows = part if rows is None else pd.concat([rows, part])
         if len(rows) >= most:

@@ -242,7 +242,7 @@ def supervise(
     if run.status == "running" or (reason and run.status == "failed"):
         error = reason or _exit_reason(process.exitcode)
         _note_in_notebook(folder, error)
-        finish(run, folder, run.seconds or time.monotonic() - began, error)
+        finish(run, folder, time.monotonic() - began, error)
     elif is_alone:
         finish(run, folder, run.seconds, run.error)
     remove_marks(folder)

@@ -6,6 +6,7 @@
 __all__ = ['Sweep', 'ranked', 'front', 'cores', 'sweep']
 
 # %% ../../nbs/41_sweep.ipynb #3bde1797
+import contextlib
 import importlib
 import math
 import threading
@@ -214,11 +215,13 @@ def sweep(
     on_progress(None, len(runs), planned)
     try:
         if plan.count:
-            for run in run_tasks(tasks, folder, workers, time_limit, scheduler, plan.is_hopeless):
-                plan.tell(run)
-                runs.append(run)
-                on_progress(run, len(runs), planned)
-                _check_recorded([run], goals)
+            ended = run_tasks(tasks, folder, workers, time_limit, scheduler, plan.is_hopeless)
+            with contextlib.closing(ended):  # which stops those that are running
+                for run in ended:
+                    plan.tell(run)
+                    runs.append(run)
+                    on_progress(run, len(runs), planned)
+                    _check_recorded([run], goals)
         planned = len(runs)  # fewer, where the space has no more points for trials
     finally:
         result = _result(plan, id, axes, goals, runs)

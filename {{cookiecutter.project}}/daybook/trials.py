@@ -237,8 +237,8 @@ def learn(search: Search, folder: Folder) -> list[Run]:
     for run in reversed(all_runs(folder, job.name)):
         is_same = (run.notebook_sha256, run.code_sha256) == (job.hashes["notebook_sha256"], job.hashes["code_sha256"])
         point = _point_of(job, run, list(axes)) if is_same and run.inputs_sha256 not in learned else None
-        was_ended = (run.error or "").startswith(("Stopped", "Died"))  # from outside, which says nothing of its point
-        if not point or was_ended or search.task(point).run.inputs_sha256 != run.inputs_sha256:
+        has_ended = run.status in ("done", "pruned")  # one that failed may do better when it is tried again
+        if not point or not has_ended or search.task(point).run.inputs_sha256 != run.inputs_sha256:
             continue
         is_pruned = run.status == "pruned" and len(search.metrics) < 2
         is_inside = search.trials.add(point, search.values(run), dict(run.steps), is_pruned)

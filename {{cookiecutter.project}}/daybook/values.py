@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SECRET', 'is_secret', 'item_type', 'split', 'from_text', 'from_value', 'as_json', 'json_text', 'as_number',
-           'as_metrics', 'numbers', 'without_nan']
+           'as_metrics', 'written', 'numbers', 'without_nan']
 
 # %% ../../nbs/30_values.ipynb #124ee9cb
 import csv
@@ -149,6 +149,11 @@ def as_metrics(metrics: Mapping[str, Any]) -> dict[str, int | float]:
     except (TypeError, ValueError):
         shown = ", ".join(f"{name}={value!r}" for name, value in metrics.items())
         raise TypeError(f"each metric has to be a number, and one is none: {shown}") from None
+
+
+def written(metrics: Mapping[str, float]) -> list[tuple[str, float | str]]:
+    "Metrics for JSON, which has neither NaN nor infinity, as `numbers` reads them."
+    return [(name, value if math.isfinite(value) else str(value)) for name, value in metrics.items()]
 
 
 def numbers(
