@@ -73,7 +73,8 @@ caller without a key. Of a body over `SERVICE_MAX_BODY_MB`, and of one that did 
 thousand bytes are kept, as a string, and `cut` says how many there were.
 
 In the tables, a field of `Row` is a column under its alias. If the table has a column of that name itself, in capitals
-or not, an underscore follows: `model_`. Of several classes, `predictions` also has a column `probabilities`. [The
+or not, an underscore follows: `model_`. Of several classes, `prediction` is the most probable one as a text, and
+`probabilities` has those of all; `actual` is a text too, or a number where classes are integers. [The
 loop](loop.md#the-log) says what the log promises, and how to read it.
 """
 
