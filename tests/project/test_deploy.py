@@ -132,6 +132,7 @@ def test_deployment_page_fits_the_files(tmp_path: Path) -> None:
     ]
     assert endpoint["authorization"]["credentials"] == key["valueFrom"]["secretKeyRef"]
     [scrape] = scrape_config(project / "deploy")["scrape_configs"]
+    assert endpoint["relabelings"] == [{"regex": "endpoint", "action": "labeldrop"}], "the operator sets it to the port"
     [mine], [theirs] = scrape["metric_relabel_configs"], endpoint["metricRelabelings"]
     assert mine == {re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name): it for name, it in theirs.items()}
     [convert], look = commands("deployment.md", "Metrics and alerts"), commands("deployment.md", "Kubernetes")[0]

@@ -42,6 +42,7 @@ WELL = {
 }
 YOUNG = {name: f"_x20 {values}" for name, values in WELL.items()}
 TARGET, ALL = {"job": "bike-demand", "instance": "a:3000"}, {}
+READY = TARGET | {"endpoint": "/readyz", "http_response_code": "503"}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,9 @@ TARGET, ALL = {"job": "bike-demand", "instance": "a:3000"}, {}
         ({requests(500): "0+3x60", WRITTEN: "0+603x60"}, 30, {}),
         ({requests(500): "0+12x60", WRITTEN: "0+612x60"}, 30, {"ErrorShareHigh": ALL}),
         ({requests(503): "0x20 0+60x5 300x40", WRITTEN: "0+660x60"}, 40, {}),
+        ({requests(503, "/readyz"): "_x20 1+6x40"}, 22, {}),
+        ({requests(503, "/readyz"): "_x20 1+6x40", requests(200): "0+600x20 12000x40"}, 50, {"NotReady": READY}),
+        ({requests(503, "/readyz"): "_x20 1+6x5 31x30"}, 40, {}),
         ({took("1.0"): "0+597x60"}, 30, {}),
         ({took("1.0"): "0+588x60"}, 8, {}),
         ({took("1.0"): "0+588x60"}, 30, {"LatencyHigh": ALL}),

@@ -136,14 +136,21 @@ def test_proxy_shows_no_metrics(proxy: Proxy) -> None:
 
 
 def test_proxy_bounds_bodies(proxy: Proxy) -> None:
-    status, body, request_id = proxy.call(body=b" " * (10 * 2**20 + 1), **KEY)
-    assert status == 413 and "10,485,760 bytes" in body.decode(), "of the service, which logs it"
-    assert statuses(proxy.service.log)[request_id] == 413
+    for size in (10 * 2**20 + 1, 12 * 2**20):
+        status, body, request_id = proxy.call(body=b" " * size, **KEY)
+        assert status == 413 and "10,485,760 bytes" in body.decode(), "of the service, which logs it"
+        assert statuses(proxy.service.log)[request_id] == 413
     for _ in range(5):
         assert proxy.call(body=b" " * (8 * 2**20))[0] == 401
-    before = len(statuses(proxy.service.log))
-    assert proxy.call(body=b" " * (12 * 2**20), **KEY)[0] == 413
-    assert len(statuses(proxy.service.log)) == before
+
+
+def test_proxy_redirects_to_no_other_protocol(proxy: Proxy) -> None:
+    """A caller that follows would send its key in clear."""
+    head = "POST /predict/ HTTP/1.1\r\nHost: demand.example.com\r\nAuthorization: Bearer s3cret\r\n"
+    with proxy.connect() as connection:
+        connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        response = connection.recv(65536).decode().lower()
+    assert " 307 " in response and "\r\nlocation: https://demand.example.com/predict\r\n" in response
 
 
 def test_proxy_leaves_time_to_the_service(proxy: Proxy, project: Project) -> None:

