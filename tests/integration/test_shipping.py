@@ -173,16 +173,15 @@ def test_recorder_holds_no_more_than_may_wait_to_be_shipped(tmp_path: Path, on_e
 def test_command_needs_a_store_that_is_elsewhere(
     demand: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.delenv("IOLOG_STORE", raising=False)
-    assert main(["--once"]) == 2
-    monkeypatch.setenv("IOLOG_STORE", str(demand / "iolog"))
-    assert main(["--once"]) == 2
+    for store in ("", str(demand / "iolog"), "memory://store"):
+        monkeypatch.setenv("IOLOG_STORE", store)
+        assert main(["--once"]) == 2
     monkeypatch.setenv("IOLOG_STORE", str(demand / "store"))
     monkeypatch.setenv("IOLOG_DIR", "io-log")
     assert main(["--once"]) == 2
-    nowhere, same, absent = capsys.readouterr().err.splitlines()
+    nowhere, same, memory, absent = capsys.readouterr().err.splitlines()
     assert nowhere.startswith("daybook: nowhere to ship to: set IOLOG_STORE")
-    assert same.startswith("daybook: nothing to ship: IOLOG_STORE is ")
+    assert same.startswith("daybook: nothing to ship: IOLOG_STORE is ") and "in memory, and ends" in memory
     assert absent == f"daybook: nothing to ship: there is no folder {demand / 'io-log'}, which IOLOG_DIR names"
 
 

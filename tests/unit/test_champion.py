@@ -90,6 +90,19 @@ def test_promote_writes_the_new_words(demand: Path) -> None:
     assert sorted(path.name for path in demand.iterdir() if "champion" in path.name) == ["champion.json"]
 
 
+def test_read_champion_says_that_two_branches_differ(demand: Path) -> None:
+    Path("champion.json").write_text('<<<<<<< HEAD\n{"model": "a:1"}\n=======\n{"model": "a:2"}\n>>>>>>> other\n')
+    with pytest.raises(DaybookError, match="champion.json has a conflict: keep the model of one side"):
+        champion.read_champion()
+
+
+def test_promote_says_that_the_store_of_models_cannot_be_written(demand: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (demand / "file").touch()
+    monkeypatch.setenv("MODEL_STORE", str(demand / "file" / "models"))
+    with pytest.raises(DaybookError, match="MODEL_STORE: .*file/models cannot be written: "):
+        champion.store_model("demand:a")
+
+
 def test_promote_follows_a_champion_of_02(demand: Path) -> None:
     (demand / "champion.json").write_text(json.dumps(V02))
     assert champion.promote(save(HOUR), "with its code", {}).previous == V02["model"]

@@ -74,3 +74,6 @@ def test_from_project_takes_relative_places_from_the_project(tmp_path: Path, mon
     assert from_project("store") == str(tmp_path / "store")
     same = ["/srv/store", "s3://bucket/iolog", "memory://x", None]
     assert [from_project(place) for place in same] == same
+    for mistyped in ("s3:/bucket/iolog", "s3:bucket/iolog"):
+        with pytest.raises(DaybookError, match=f"{mistyped} is no URL.* is s3://bucket/iolog meant?"):
+            from_project(mistyped)

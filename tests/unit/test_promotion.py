@@ -65,7 +65,11 @@ def test_backtest_speaks_for_a_candidate_and_there_is_a_way_back(world: World) -
     with pytest.raises(DaybookError, match="was the champion before: say why it should be again"):
         prepare(previous)
     back = prepare(previous, reason="a try").promote()
-    assert (back.model, back.previous, back.metrics) == (world.champion, candidate, {})
+    assert (back.model, back.previous, back.metrics) == (
+        world.champion,
+        candidate,
+        models.metadata(world.champion)["metrics"],
+    )
     assert back.reason == "Back to the champion before: a try"
 
 

@@ -173,7 +173,7 @@ def test_a_grid_makes_pruned_runs_again(probe: Probe, quick: None, monkeypatch: 
     first = sweep(probe(), {"number": "1..1000"}, trials=12, minimize="mae")
     pruned = next(run for run in first.runs if run.status == "pruned")
     done = replace(pruned, status="done", metrics={"mae": 1.0})
-    monkeypatch.setattr(module, "run_tasks", lambda tasks, *_: iter([done for _ in tasks]))
+    monkeypatch.setattr(module, "run_tasks", lambda tasks, *_: (done for _ in tasks))
     assert sweep("probe", {"number": [pruned.parameters["number"]]}).reused == 0
 
 

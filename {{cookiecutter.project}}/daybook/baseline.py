@@ -143,7 +143,7 @@ def standard_error(
     sums = np.bincount(block, values - values.mean())
     return float(np.sqrt(len(names) / (len(names) - 1) * np.sum(sums**2)) / len(values))
 
-
+# %% ../../nbs/08_baseline.ipynb #09b62e13
 LEAST_OTHERS = 5  # held-out rows that are not of the most frequent class, below which there is no verdict
 
 
@@ -183,7 +183,7 @@ def _about_one_value(contract: Contract, y_true: np.ndarray, y_pred: np.ndarray)
         " squared errors."
     )
 
-
+# %% ../../nbs/08_baseline.ipynb #eea87bf8
 def compare(
     contract: Contract,
     ahead: pd.DataFrame,  # the rows that both have predicted, n

@@ -55,7 +55,10 @@ def read_champion() -> Champion:
     "What `champion.json` says; raises `DaybookError` for a file that is absent or wrong."
     path = champion_file()
     try:
-        return Champion.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        if b"<<<<<<<" in content:
+            raise DaybookError(f"{path} has a conflict: keep the model of one side, and commit")
+        return Champion.model_validate_json(content)
     except (OSError, ValueError) as error:
         raise DaybookError(f"{path} must be JSON with model, metrics and reason: {one_line(error)}") from error
 
@@ -113,11 +116,14 @@ def store_model(
 ) -> str:  # its URL
     "Put a model into `MODEL_STORE` in one step, unless it is there already."
     store, name = model_store(), archive_name(tag)
-    with _locked(Path(store.root)) if store.is_local else contextlib.nullcontext(False) as is_alone:
-        _remove_drafts(store, is_alone)
-        if not store.exists(name):
-            with tempfile.TemporaryDirectory() as folder:
-                store.put_file(name, models.export_model(tag, Path(folder, "model.bentomodel")))
+    try:
+        with _locked(Path(store.root)) if store.is_local else contextlib.nullcontext(False) as is_alone:
+            _remove_drafts(store, is_alone)
+            if not store.exists(name):
+                with tempfile.TemporaryDirectory() as folder:
+                    store.put_file(name, models.export_model(tag, Path(folder, "model.bentomodel")))
+    except OSError as error:
+        raise DaybookError(f"MODEL_STORE: {store.root} cannot be written: {error}") from None
     return store.url(name)
 
 # %% ../../nbs/08_champion.ipynb #ea536c44

@@ -57,6 +57,11 @@ class Log:
             folder, store = log_folder(), store or from_project(os.environ.get("IOLOG_STORE"))
         self.folder, self.store = Path(folder), Folder.at(store or folder)
 
+    @property
+    def place(self) -> str:
+        "Where its tables are, for people."
+        return self.store.url("").rstrip("/")
+
     def _read(self, table: str, start: Bound, end: Bound, model: str | None = None) -> Relation:
         return read_table(self.folder, self.store, self.contract, table, start, end, model)
 
@@ -109,7 +114,7 @@ def _require_columns(log: Log, rows: Relation, fields: Sequence[str]) -> None:
     absent = [log.contract.columns[name] for name in fields if log.contract.columns[name] not in rows.columns]
     if absent:
         raise DaybookError(
-            f"the log in {log.folder} has no column {', '.join(absent)}: it was written under another contract"
+            f"the log in {log.place} has no column {', '.join(absent)}: it was written under another contract"
         )
 
 

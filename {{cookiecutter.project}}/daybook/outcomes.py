@@ -165,7 +165,7 @@ def outcomes(
     labels: str | None = None,  # a file of actuals by the key of a row; None: what `/actuals` received
 ) -> Outcomes:
     "All logged predictions with their actuals; raises `DaybookError` if there are none to judge by."
-    source = f"labels={labels}" if labels else f"the log in {log.folder}"
+    source = f"labels={labels}" if labels else f"the log in {log.place}"
     logged_predictions(log)  # raises if nothing is logged
     try:
         moment, notes = _moment(as_of, labels, datetime.now(UTC))

@@ -91,7 +91,7 @@ def prepare_promotion(
     if tag == champion.previous:
         if not reason:
             raise DaybookError(f"{tag} was the champion before: say why it should be again, with -p reason='...'")
-        return Promotion(tag, f"Back to the champion before: {reason}", {}, None, champion)
+        return Promotion(tag, f"Back to the champion before: {reason}", metrics, None, champion)
     if force:
         if not reason:
             raise DaybookError(f"say why {tag} should be champion without a backtest, with -p reason='...'")

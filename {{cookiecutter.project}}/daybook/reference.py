@@ -102,7 +102,7 @@ def logged_predictions(log: Log) -> Rows:
     required += ["probabilities"] if contract.classes else []
     if absent := [column for column in required if column not in rows.columns]:
         what = f"has no column {', '.join(absent)}: it was written under another contract"
-        raise DaybookError(f"the log in {log.folder} {what}")
+        raise DaybookError(f"the log in {log.place} {what}")
     return rows
 
 # %% ../../nbs/21_reference.ipynb #a3501dce
@@ -163,7 +163,7 @@ def by_versions(log: Log, sides: Sequence[Rows], kinds: Mapping[str, Kind]) -> d
         if len(lacking) == len(columns):
             continue
         if name not in sides[0].columns:
-            raise DaybookError(f"the log in {log.folder} has no column {name}: it was written under another contract")
+            raise DaybookError(f"the log in {log.place} has no column {name}: it was written under another contract")
         asked = f"version NOT IN ({', '.join(map(literal, lacking))})" if lacking else "true"
         result.setdefault(asked, {})[name] = kind
     return result

@@ -135,6 +135,8 @@ def _places() -> tuple[Path, Folder]:
     if not os.environ.get("IOLOG_STORE"):
         raise DaybookError("nowhere to ship to: set IOLOG_STORE to a folder or URL, such as s3://bucket/iolog")
     folder, store = folder_of_log(project_root()), Folder.at(from_project(os.environ["IOLOG_STORE"]))
+    if "memory" in store.fs.protocol:
+        raise DaybookError("nowhere to ship to: IOLOG_STORE is in memory, and ends with this process")
     if not is_elsewhere(store, folder):
         raise DaybookError(f"nothing to ship: IOLOG_STORE is {folder}, where the service writes its log")
     return folder, store
@@ -195,6 +197,8 @@ def ship(every: float, grace: float, once: bool) -> int:
         raise DaybookError(f"nothing to ship: there is no folder {folder}, which IOLOG_DIR names")
     if once:
         return 0 if shipper.ship() else 1
+    if not folder.is_dir():
+        logger.warning("there is no folder %s: IOLOG_DIR must name the one that the service writes to", folder)
     logger.info("closed segments are shipped from %s to %s", folder, store.url("").rstrip("/"))
     return 0 if ship_until(stop, shipper, every, grace) else 1
 

@@ -208,15 +208,14 @@ def sweep(
         plan = _Plan(name, reused, missing, len(missing))
     workers = max(min(workers or cores(), plan.count), 1)
     tasks = plan.tasks if scheduler else _limited(plan.tasks, max(cores() // workers, 1))
-    runs = list(plan.reused)
+    runs, planned = list(plan.reused), len(plan.reused) + plan.count
     _check_recorded(runs, goals)
-    planned = len(runs) + plan.count
     threading.Thread(target=importlib.import_module, args=("matplotlib.figure",), daemon=True).start()
     on_progress(None, len(runs), planned)
     try:
         if plan.count:
-            ended = run_tasks(tasks, folder, workers, time_limit, scheduler, plan.is_hopeless)
-            with contextlib.closing(ended):  # which stops those that are running
+            options = workers, time_limit, scheduler, plan.is_hopeless
+            with contextlib.closing(run_tasks(tasks, folder, *options)) as ended:  # its end stops those that run
                 for run in ended:
                     plan.tell(run)
                     runs.append(run)
