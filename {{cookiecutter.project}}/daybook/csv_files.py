@@ -19,8 +19,7 @@ import duckdb
 
 from .encodings import as_utf8, encoding_of, is_gzip, open_bytes
 from .project import DaybookError, as_clause
-from .relations import escaped
-from .sql import identifier, literal
+from .sql import identifier, literal, path_literal
 
 # %% ../../nbs/05_csv_files.ipynb #5de0d348
 _columns = re.compile(r"CSV Error on Line: (\d+).*?Expected Number of Columns: (\d+) Found: (\d+)", re.S)
@@ -145,7 +144,7 @@ def _select(path: Path, dialect: Dialect, names: Sequence[str]) -> str:
     texts = ", ".join(f"{name} = {literal(value)}" for name, value in options.items())
     fixed = "auto_detect = false, header = true, allow_quoted_nulls = false, hive_partitioning = false"
     fixed += ", max_line_size = 16777216, buffer_size = 16777216"  # its own buffers would be of 256 MB each
-    return f"FROM read_csv({literal(escaped(str(path)))}, columns = {{{columns}}}, {texts}, {fixed})"
+    return f"FROM read_csv({path_literal(str(path))}, columns = {{{columns}}}, {texts}, {fixed})"
 
 # %% ../../nbs/05_csv_files.ipynb #9c382645
 def _attempts(path: Path, folder: Path, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Path, Dialect]]:

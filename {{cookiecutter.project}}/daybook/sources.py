@@ -28,8 +28,7 @@ from .frames import to_arrow
 from .parts import Part, find_files, localize, partitions
 from .passwords import masked, without_password
 from .project import DaybookError
-from .relations import escaped
-from .sql import identifier, literal, make_room, set_up
+from .sql import identifier, literal, make_room, path_literal, set_up
 
 # %% ../../nbs/05_sources.ipynb #1a99b25f
 @dataclass
@@ -97,7 +96,7 @@ def frame_source(frame: pd.DataFrame, connection: duckdb.DuckDBPyConnection) -> 
 # %% ../../nbs/05_sources.ipynb #f51b9537
 def _parquet(path: Path, connection: duckdb.DuckDBPyConnection) -> Source:
     "A Parquet file."
-    rows = connection.sql(f"FROM read_parquet({literal(escaped(str(path)))}, hive_partitioning = false)")
+    rows = connection.sql(f"FROM read_parquet({path_literal(str(path))}, hive_partitioning = false)")
     return Source(rows, path.name, False, list(pq.read_schema(path).names))
 
 
@@ -123,7 +122,7 @@ def _keys(objects: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _json(path: Path, name: str, is_list: bool, connection: duckdb.DuckDBPyConnection) -> Source:
     "A file of JSON objects, one after the other or in a list."
-    file = f"{literal(escaped(str(path)))}, maximum_object_size = 16777216, hive_partitioning = false"
+    file = f"{path_literal(str(path))}, maximum_object_size = 16777216, hive_partitioning = false"
     file += ", format = 'array'" if is_list else ""
     try:
         names = _keys(f"read_json_objects({file})", connection)
