@@ -1,15 +1,20 @@
 """The days that judge: of weeks, months and single rows, and where what is known early is not like the rest."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Literal
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import create_model
 
 import daybook.backtest_summary  # noqa: F401  which adds the sentences
 from daybook import example, models
-from daybook.evaluation import KnownDays, evaluation_window
+from daybook.contract import Contract
+from daybook.evaluation import EvaluationWindow, KnownDays, evaluation_window, of_new_classes
 from daybook.judging import judge
 from daybook.log import Log
 from daybook.metrics import Metrics
@@ -134,3 +139,21 @@ def test_window_of_one_class_says_what_to_do(world: World, tmp_path: Path) -> No
     found = outcomes(Log(example.contract), {world.champion: example.contract}, labels=str(tmp_path / "labels.parquet"))
     with pytest.raises(DaybookError, match=r"are 7: nothing can be judged by that; look at more days, .*-p days=56"):
         evaluation_window(found)
+
+
+def test_rows_of_a_class_that_a_model_was_made_without_are_named() -> None:
+    """It predicts 0 for them, so that a few of them made a champion 93 % worse than its candidate."""
+
+    def contract_of(*classes: str) -> Contract:
+        labelled = create_model(
+            "LabelledRow", __base__=create_model("Row", x=(float, ...)), end=(Literal[classes], ...)
+        )
+        return Contract(labelled, target="end", name="ends")
+
+    now, then = contract_of("paid", "paused", "lost"), contract_of("paid", "lost")
+    rows = duckdb.sql("SELECT unnest([0.0, 1.0, 1.0, 2.0]) AS actual")
+    window = EvaluationWindow(rows, date(2024, 1, 1), date(2024, 1, 29), 4)
+    [note] = of_new_classes(window, now, "ends:a", then)
+    assert note == "2 rows are of paused, which ends:a does not know: it predicts 0, which may decide."
+    assert of_new_classes(window, now, "ends:b", now) == []
+    assert of_new_classes(replace(window, rows=rows.filter("actual <> 1")), now, "ends:a", then) == []
