@@ -14,7 +14,7 @@ import pytest
 from tables import git, orders, project
 
 from daybook import adoption
-from daybook.adoption import adopt, look
+from daybook.adoption import Adoption, adopt, look
 from daybook.adoption_view import as_html, as_text
 from daybook.adoption_words import calls, commands
 from daybook.cli import main
@@ -153,7 +153,9 @@ def test_adopt_takes_queries_and_keeps_no_password(shop: Path, module: Callable)
         WHERE "class" <> 'ecco' AND "class" NOT LIKE '%\\b' AND 'a\"\"\"' <> 'b'"""
     adopt(query, target="late", time="day", database="sqlite:///shop.db")
     assert (module().SOURCE.strip(), len(module().load())) == (query, 399)
-    assert adoption._public("postgresql://ann:s3cret@db/shop?password=s3cret") == "postgresql://ann@db/shop"
+    url = "postgresql://ann:s3cret@db/shop?sslmode=require&sslpassword=s3cret&PASSWORD=s3cret"
+    found = Adoption(None, query, url)
+    assert found.public_database == "postgresql://ann@db/shop?sslmode=require"
 
 
 @pytest.mark.long

@@ -9,7 +9,6 @@ __all__ = ['raw_fields', 'Converter', 'with_target']
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import duckdb
 from fastcore.basics import patch
 from pydantic import BaseModel, BeforeValidator, PlainValidator, WrapValidator
 
@@ -19,7 +18,7 @@ from .fields import RowField
 from .frames import find_columns
 from .project import DaybookError
 from .sources import Source
-from .sql import identifier
+from .sql import Relation, identifier
 from .validation import ContractError
 
 # %% ../../nbs/05_converter.ipynb #d71e92ea
@@ -73,7 +72,7 @@ def cast(self: Converter, name: str) -> str:
 
 # %% ../../nbs/05_converter.ipynb #793bc99b
 @patch
-def rows(self: Converter) -> duckdb.DuckDBPyRelation:
+def rows(self: Converter) -> Relation:
     "For each field its column before and after the conversion."
     cleaned = [f"{self.clean(name)} AS {identifier(f'raw {name}')}" for name in self.positions]
     converted = [f"{self.cast(name)} AS {identifier(name)}" for name in self.positions]

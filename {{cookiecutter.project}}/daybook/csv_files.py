@@ -19,7 +19,7 @@ import duckdb
 
 from .encodings import as_utf8, encoding_of, is_gzip, open_bytes
 from .project import DaybookError, as_clause
-from .sql import identifier, literal, path_literal
+from .sql import Relation, identifier, literal, path_literal
 
 # %% ../../nbs/05_csv_files.ipynb #5de0d348
 _columns = re.compile(r"CSV Error on Line: (\d+).*?Expected Number of Columns: (\d+) Found: (\d+)", re.S)
@@ -179,7 +179,7 @@ def csv_relation(
     path: Path,
     folder: Path,  # for a copy, if one is needed; it must last as long as the relation
     connection: duckdb.DuckDBPyConnection,
-) -> tuple[duckdb.DuckDBPyRelation, list[str], Dialect]:  # all columns VARCHAR; their names as in the file
+) -> tuple[Relation, list[str], Dialect]:  # all columns VARCHAR; their names as in the file
     "A CSV file; raises an error of DuckDB, or `DaybookError`, for one that is not."
     errors, tried = [], set()
     for attempt in _attempts(_without_mark(path, folder), folder, connection):

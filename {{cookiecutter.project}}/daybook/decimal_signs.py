@@ -10,7 +10,7 @@ from typing import Literal
 
 import duckdb
 
-from .sql import identifier
+from .sql import Relation, identifier
 
 # %% ../../nbs/05_decimal_signs.ipynb #1250a87d
 MONTH = r"\s*((0?[1-9]|1[0-2])[.](19|20)\d\d|(19|20)\d\d[.](0[1-9]|1[0-2]))\s*"
@@ -18,7 +18,7 @@ _comma, _point = (rf"\s*[+-]?(\d*{sign}(\d\d?|\d\d\d\d+)|0{sign}\d+|\d\d\d\d+{si
 _number = r"\s*[+-]?\d*([.,]\d+)*\s*"
 
 
-def _signs(rows: duckdb.DuckDBPyRelation, column: str) -> tuple[int, int]:
+def _signs(rows: Relation, column: str) -> tuple[int, int]:
     "Numbers with a decimal comma, and with a decimal point, that separate no thousands; none among words."
     cell = identifier(column)
     counts = [f"count(*) FILTER (regexp_full_match({cell}, '{form}'))" for form in (_comma, _point, _number, MONTH)]
@@ -36,7 +36,7 @@ def lists_codes(
     return f"({are_codes} AND max({first}) <= max({second}) AND min({second}) < 10 AND bool_or({second} <> 5))"
 
 # %% ../../nbs/05_decimal_signs.ipynb #3c95b530
-def _with_commas(rows: duckdb.DuckDBPyRelation, is_listed: bool) -> list[str]:
+def _with_commas(rows: Relation, is_listed: bool) -> list[str]:
     "Columns that have commas; between commas, none that lists answers."
 
     def having(test: str, names: list[str]) -> list[str]:
@@ -51,7 +51,7 @@ def _with_commas(rows: duckdb.DuckDBPyRelation, is_listed: bool) -> list[str]:
 
 
 def count_commas(
-    rows: duckdb.DuckDBPyRelation,  # of texts
+    rows: Relation,  # of texts
     delimiter: str,
 ) -> int:
     "Columns of numbers with a decimal comma; a file that is separated by commas is looked at in its first rows only."
@@ -59,7 +59,7 @@ def count_commas(
     return sum(_signs(rows, column)[0] > 0 for column in _with_commas(rows, delimiter == ","))
 
 
-def count_points(rows: duckdb.DuckDBPyRelation) -> int:
+def count_points(rows: Relation) -> int:
     "Columns of numbers with a decimal point."
     return sum(_signs(rows, column)[1] > 0 for column in rows.columns)
 

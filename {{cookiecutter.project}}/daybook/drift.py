@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from .change import Change, Kind, number
-from .counts import FREQUENT, Categories, Numbers, Rows, count, look_at, new_categories, new_numbers
+from .counts import FREQUENT, Categories, Numbers, count, look_at, new_categories, new_numbers
 from .distance import jensen_shannon, psi, wasserstein
 from .grid import bar_edges, bar_shares, bins_of, grid
 from .lattice import in_between, lattice
+from .sql import Relation
 from .usual import FEWEST, Column, Usual, Windows, level, lost_share, typical_of, usual, windows
 
 # %% ../../nbs/20_drift.ipynb #7f8e4274
@@ -27,9 +28,9 @@ NAMED = 3  # values, in words
 class _Tables:
     "What is compared, and how."
 
-    reference: Rows
-    window: Rows
-    learned: Rows
+    reference: Relation
+    window: Relation
+    learned: Relation
     block: str  # SQL: the block of days that a row belongs to
     level: float  # the probability of a false alert that a column may have
     is_before: bool = False  # whether the reference is the time just before the window
@@ -157,7 +158,7 @@ def _bars_of_numbers(reference: Numbers, window: Numbers, p: np.ndarray, q: np.n
     return {"labels": labels, "first_edge": first, "shares": shares[0], "reference_shares": shares[1]}
 
 # %% ../../nbs/20_drift.ipynb #74ff7508
-def _frequent(reference: Rows, names: Sequence[str]) -> dict[str, list[str]]:
+def _frequent(reference: Relation, names: Sequence[str]) -> dict[str, list[str]]:
     "The frequent categories of columns, without columns that name rows."
     columns = {name: Categories([]) for name in names}
     if names:
@@ -224,10 +225,10 @@ AT_ONCE = 25  # columns
 
 
 def compare(
-    reference: Rows,  # at least one row
-    window: Rows,  # at least one row, with the columns of the reference that are looked at
+    reference: Relation,  # at least one row
+    window: Relation,  # at least one row, with the columns of the reference that are looked at
     kinds: Mapping[str, Kind],  # the columns to look at
-    learned: Rows | None = None,  # all rows that the model learned from; None: the reference
+    learned: Relation | None = None,  # all rows that the model learned from; None: the reference
     block: str = "true",  # SQL: the block of days that a row belongs to, a whole number
     is_before: bool = False,  # whether the reference is the time just before the window
     is_dealt: bool = False,  # whether the learned rows know no days, and were dealt into blocks at random

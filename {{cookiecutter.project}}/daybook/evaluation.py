@@ -20,9 +20,8 @@ from .contract import Contract
 from .log import window_bounds
 from .outcomes import Outcomes
 from .project import DaybookError
-from .reference import Rows
 from .relations import stored
-from .sql import identifier
+from .sql import Relation, identifier
 from .targets import is_predicted
 
 # %% ../../nbs/24_evaluation.ipynb #223111ab
@@ -101,7 +100,7 @@ def known_days(found: Outcomes) -> KnownDays:
 class EvaluationWindow:
     "Rows with an actual, about certain days."
 
-    rows: Rows
+    rows: Relation
     start: date
     end: date  # first day that is not in it
     n: int
@@ -120,7 +119,7 @@ def _unknown_classes(found: Outcomes, start: date, end: date) -> dict[str, int]:
 
 
 def _check(
-    found: Outcomes, rows: Rows, start: date, end: date, days: KnownDays, unknown: Mapping[str, int]
+    found: Outcomes, rows: Relation, start: date, end: date, days: KnownDays, unknown: Mapping[str, int]
 ) -> int:  # how many rows there are
     "Raise `DaybookError` for rows that cannot bear a verdict."
     n, least, most, other = rows.aggregate(
@@ -159,7 +158,7 @@ def _of_early_actuals(days: KnownDays, start: date, end: date) -> list[str]:
 _MOST_KEYS = 200_000  # to count; more take memory
 
 
-def _of_keys(found: Outcomes, rows: Rows, n: int) -> list[str]:
+def _of_keys(found: Outcomes, rows: Relation, n: int) -> list[str]:
     "A sentence on keys that occur more than once."
     key = [found.contract.fields[name].column for name in found.contract.key]
     if not key or not {*key} <= {*rows.columns} or n > _MOST_KEYS:

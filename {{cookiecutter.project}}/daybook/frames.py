@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from .fields import RowField
 from .project import DaybookError
+from .sql import Relation
 
 # %% ../../nbs/05_frames.ipynb #2e55d2fb
 def find_column(
@@ -124,7 +125,7 @@ def is_sorted(columns: Sequence[pa.ChunkedArray]) -> bool:
     return True
 
 # %% ../../nbs/05_frames.ipynb #70090be5
-def _numbered(columns: Sequence[pa.ChunkedArray]) -> tuple[duckdb.DuckDBPyRelation, str]:
+def _numbered(columns: Sequence[pa.ChunkedArray]) -> tuple[Relation, str]:
     "Columns c0, c1 and so on with each row's position, and their names."
     names = [f"c{number}" for number in range(len(columns))]
     position = pa.array(np.arange(len(columns[0])))

@@ -25,10 +25,10 @@ from .frames import distinct
 from .parts import find_files
 from .project import DaybookError, as_clause
 from .reading import Converter, convert
-from .relations import Relation, between, stored
+from .relations import between, stored
 from .rules import typed
 from .sources import Source, Tables, open_source
-from .sql import Instant, identifier, instant, timestamp
+from .sql import Instant, Relation, identifier, instant, timestamp
 from .validation import contract_error
 
 # %% ../../nbs/15_labels.ipynb #adfc78c9

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .counts import Rows
-from .sql import identifier
+from .sql import Relation, identifier
 
 # %% ../../nbs/20_lattice.ipynb #0b0dd977
 _MOST_PLACES = 6
@@ -73,7 +72,7 @@ BETWEEN = 0.5  # share of the values from which on a column may have moved
 
 
 def usual_between(
-    rows: Rows,  # that the model learned from
+    rows: Relation,  # that the model learned from
     name: str,  # of a column of numbers
     period: str,  # SQL: a number for each period of a window's length
     places: int,  # decimals
@@ -89,7 +88,7 @@ def usual_between(
 
 # %% ../../nbs/20_lattice.ipynb #50453079
 def in_between(
-    rows: Rows,  # that the model learned from
+    rows: Relation,  # that the model learned from
     name: str,  # of a column of numbers
     block: str,  # SQL: the block of days that a row belongs to, a whole number
     size: int,  # blocks of the window

@@ -35,10 +35,10 @@ from .plausible import Plausible, plausible_days
 from .predictions import check_predictions
 from .project import DaybookError, from_project, project_root
 from .redaction import Redaction, hash_value
-from .relations import Relation, left_join, of_one_row
+from .relations import left_join, of_one_row
 from .replay import json_value
 from .settings import EnvironmentSettings, folder_of_log
-from .sql import Instant, identifier, instant
+from .sql import Instant, Relation, identifier, instant
 from .targets import day_sql, prediction_columns
 
 # %% ../../nbs/16_log.ipynb #c04ab0c0

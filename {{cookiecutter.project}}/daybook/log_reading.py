@@ -17,7 +17,6 @@ from .entries import RowReaders, raw_segments, read_segment, segment_name
 from .files import Folder
 from .merging import current_files
 from daybook.relations import (
-    Relation,
     between,
     defaults_of,
     in_files,
@@ -29,7 +28,7 @@ from daybook.relations import (
     with_defaults,
 )
 from .shipping import read_shipped, shipped_segments
-from .sql import Instant, instant, literal, set_up
+from .sql import Instant, Relation, instant, literal, set_up
 
 # %% ../../nbs/15_log_reading.ipynb #1d317c9a
 Bound = Instant | None

@@ -14,8 +14,8 @@ import pandas as pd
 from .contract import Contract
 from .metrics import Metrics, metrics_of_part
 from .outcomes import Outcomes
-from .reference import Rows
 from .scores import Scores
+from .sql import Relation
 from .targets import day_sql, is_predicted, to_numpy, y_pred_sql, y_true_sql
 
 # %% ../../nbs/27_months.ipynb #baea755d
@@ -45,7 +45,7 @@ def all_metrics(
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # day, y_true, y_pred
 
 
-def _batches(rows: Rows, day: str, y_true: str, contract: Contract, order: str = "") -> Iterator[Batch]:
+def _batches(rows: Relation, day: str, y_true: str, contract: Contract, order: str = "") -> Iterator[Batch]:
     "Rows with an actual and a prediction, as metrics take them."
     columns = f"{day} AS day, {y_true} AS y_true, {y_pred_sql(contract)} AS y_pred"
     known = rows.filter(f"{y_true} IS NOT NULL AND {is_predicted(contract)}")
@@ -67,7 +67,7 @@ def _sums(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def daily_losses(
-    rows: Rows,  # beside a model
+    rows: Relation,  # beside a model
     contract: Contract,
     metrics: Metrics,
 ) -> pd.DataFrame | None:  # day, n, loss; None where the model has no predictions of its own

@@ -16,13 +16,13 @@ from .baseline import part_of_time
 from .contract import Contract
 from .evaluation import EvaluationWindow
 from .outcomes import Outcomes
-from .reference import Rows, learned
+from .reference import learned
 from .relations import left_join, together
-from .sql import identifier
+from .sql import Relation, identifier
 from .targets import day_sql, y_true_sql
 
 # %% ../../nbs/25_naive.ipynb #3d428954
-def _is_hourly(rows: Rows, contract: Contract) -> bool:
+def _is_hourly(rows: Relation, contract: Contract) -> bool:
     "Whether a day has several hours; midnights of a place that changes its clocks are at two, but one a day."
     column = contract.columns[contract.time]
     if str(rows.types[rows.columns.index(column)]) == "DATE":
@@ -33,7 +33,7 @@ def _is_hourly(rows: Rows, contract: Contract) -> bool:
     return bool(days.aggregate("bool_or(differ)").fetchall()[0][0])
 
 
-def _is_daily(rows: Rows, contract: Contract) -> bool:
+def _is_daily(rows: Relation, contract: Contract) -> bool:
     "Whether days follow each other within a week, so that weekdays recur: the first of a month may be any."
     days = rows.project(f"{day_sql(contract)} AS day").distinct()
     gaps = days.project("day - lag(day) OVER (ORDER BY day) AS gap")
@@ -53,7 +53,7 @@ def kinds_sql(contract: Contract, is_hourly: bool, is_daily: bool = True) -> dic
 _Y = '" y"'  # no field of a contract begins with a blank
 
 
-def _columns(contract: Contract, rows: Rows, y_true: str) -> str:
+def _columns(contract: Contract, rows: Relation, y_true: str) -> str:
     "The columns of the key and of the time, and the actual as metrics take it."
     names = {contract.columns[name] for name in (*contract.key, contract.time) if name} & set(rows.columns)
     return ", ".join([*map(identifier, sorted(names)), f"{y_true} AS {_Y}"])
@@ -63,7 +63,7 @@ def known_before(
     found: Outcomes,
     tag: str,  # of the champion
     window: EvaluationWindow,
-) -> Rows:
+) -> Relation:
     "Rows with an actual that was known when a window began."
     contract, start = found.contract, f"DATE '{window.start}'"
     first, later = learned(tag), found.rows.filter(f"{found.day} < {start} AND coalesce(received < {start}, true)")
@@ -82,7 +82,7 @@ def known_before(
 LAST, _MOST_KINDS = '" last value"', 2_000_000
 
 
-def _last_values(known: Rows, contract: Contract, kinds: dict[str, str]) -> pa.Table | None:
+def _last_values(known: Relation, contract: Contract, kinds: dict[str, str]) -> pa.Table | None:
     "The last known value of each kind; None if there are too many kinds, or if rows do not have what tells them."
     required = {contract.columns[name] for name in (*contract.key, contract.time)}
     if not kinds or not required <= set(known.columns):
@@ -95,7 +95,7 @@ def _last_values(known: Rows, contract: Contract, kinds: dict[str, str]) -> pa.T
     return known.aggregate(f"{cells}, {last}", ", ".join(kinds.values())).to_arrow_table()
 
 
-def _joined(rows: Rows, table: pa.Table, kinds: dict[str, str]) -> Rows:
+def _joined(rows: Relation, table: pa.Table, kinds: dict[str, str]) -> Relation:
     "Rows with the last value of their kind; null for a kind that was never seen."
     columns = [f" {name}" for name in kinds]
     cells = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in zip(columns, kinds.values(), strict=True))
@@ -103,7 +103,7 @@ def _joined(rows: Rows, table: pa.Table, kinds: dict[str, str]) -> Rows:
     return joined.project(f"* EXCLUDE ({', '.join(map(identifier, columns))})")
 
 # %% ../../nbs/25_naive.ipynb #b4184081
-def _constant(known: Rows, contract: Contract) -> tuple[str, np.ndarray]:  # its name; shape (), or (k,) of classes
+def _constant(known: Relation, contract: Contract) -> tuple[str, np.ndarray]:  # its name; shape (), or (k,) of classes
     "The best prediction that is the same for all rows."
     if contract.task == "regression":
         return "median", np.array(known.aggregate(f"median({_Y})").fetchall()[0][0], dtype=float)
@@ -122,7 +122,7 @@ NAIVE = "naive baseline"
 class Baselines:
     "Rows of a window, and what they would get without a model."
 
-    rows: Rows  # with the column `LAST`, if there is a last value
+    rows: Relation  # with the column `LAST`, if there is a last value
     words: dict[str, str] = field(default_factory=dict)  # name -> what it is
     constants: dict[str, np.ndarray] = field(default_factory=dict)  # those that are the same for all rows
     has_last: bool = False

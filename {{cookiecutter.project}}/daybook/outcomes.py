@@ -18,8 +18,8 @@ from .labels import FIRST_RECEIVED, file_time, is_dated
 from .log import Log
 from .plausible import Plausible, plausible_days
 from .project import DaybookError
-from .reference import Rows, logged_predictions
-from .sql import identifier, instant
+from .reference import logged_predictions
+from .sql import Relation, identifier, instant
 from .targets import day_sql, y_true_sql
 
 # %% ../../nbs/24_outcomes.ipynb #1d4176df
@@ -45,7 +45,7 @@ def _event(contract: Contract, labels: str | None) -> str:
 _EARLY, _LATE, _UNKNOWN = '" early"', '" late"', '" unknown"'  # no field of a contract begins with a blank
 
 
-def _as_y_true(rows: Rows, contract: Contract, labels: str | None) -> Rows:
+def _as_y_true(rows: Relation, contract: Contract, labels: str | None) -> Relation:
     "The rows with actuals as metrics take them, null where none counts; three more columns say why, one by its class."
     is_early = f"coalesce(received < {_event(contract, labels)}, false)"
     is_late = f"(NOT {is_early} AND coalesce({identifier(FIRST_RECEIVED)} < ts, false))"
@@ -87,12 +87,14 @@ def _nothing_in_common(contracts: Mapping[str, Contract], columns: list[str]) ->
 class Outcomes:
     "Predictions with their actuals."
 
-    rows: Rows  # actual and received are null where nothing has arrived
+    rows: Relation  # actual and received are null where nothing has arrived
     facts: dict[str, Any]  # counts, and days after which actuals arrive
     contract: Contract
     as_of: datetime | None = None  # of what was known; None: labels do not say when they arrived
     notes: tuple[str, ...] = ()  # sentences on what these rows are
-    unknown: Rows | None = None  # day, and class of actuals of a class that the contract does not know; None: no such
+    unknown: Relation | None = (
+        None  # day, and class of actuals of a class that the contract does not know; None: no such
+    )
 
     @property
     def day(self) -> str:
@@ -100,7 +102,7 @@ class Outcomes:
         return day_sql(self.contract)
 
 # %% ../../nbs/24_outcomes.ipynb #3af597a0
-def _facts(everything: Rows, whole: str, contract: Contract) -> dict[str, Any]:
+def _facts(everything: Relation, whole: str, contract: Contract) -> dict[str, Any]:
     "What is to be said of the rows."
     event = f"CAST({identifier(contract.fields[contract.time].column)} AS TIMESTAMPTZ)" if contract.time else "ts"
     delay = f"quantile_cont(epoch(received - {event}) / 86400, [0.5, 0.9]) FILTER ({whole})"
@@ -119,7 +121,7 @@ def _facts(everything: Rows, whole: str, contract: Contract) -> dict[str, Any]:
     return dict(zip(counts, values, strict=True)) | {"days_late_median": median, "days_late_90_percent": most}
 
 
-def _facts_of_actuals(log: Log, joined: Rows, as_of: datetime | None) -> dict[str, int]:
+def _facts_of_actuals(log: Log, joined: Relation, as_of: datetime | None) -> dict[str, int]:
     "What is to be said of the actuals that the service received."
     actuals = log.actuals(end=as_of)
     ids = actuals.project("prediction_id").distinct()
@@ -147,7 +149,7 @@ def _nothing_known(facts: Mapping[str, Any], source: str, as_of: datetime | None
 # %% ../../nbs/24_outcomes.ipynb #a842f5cc
 def _predictions(
     log: Log, as_of: datetime | None, labels: str | None, arrived: datetime | None
-) -> tuple[Rows, dict[str, int], Plausible]:  # rows, how many are left out, and the days that the others are about
+) -> tuple[Relation, dict[str, int], Plausible]:  # rows, how many are left out, and the days that the others are about
     "The logged predictions that were there, with their actuals."
     name, later = log.contract.name, 0
     joined = log.labelled(end=as_of, model=name, as_of=arrived, labels=labels, with_first=True)

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 
 from .contract import Contract
-from .sql import identifier
+from .sql import Relation, identifier
 from .targets import day_sql
 
 # %% ../../nbs/15_plausible.ipynb #175013a4
@@ -54,7 +54,7 @@ class Plausible:
         return f"{rows} about {days} far from the time of the request, and left out: {', '.join(self.examples)}."
 
 # %% ../../nbs/15_plausible.ipynb #3854e7fa
-def _examples(rows: duckdb.DuckDBPyRelation, day: str, condition: str) -> tuple[str, ...]:
+def _examples(rows: Relation, day: str, condition: str) -> tuple[str, ...]:
     "Some rows that are about implausible days."
     name = "prediction_id" if "prediction_id" in rows.columns else "NULL"
     odd = rows.filter(f"NOT ({condition})").project(f"{day} AS day, CAST({name} AS VARCHAR) AS id")
@@ -63,7 +63,7 @@ def _examples(rows: duckdb.DuckDBPyRelation, day: str, condition: str) -> tuple[
 
 
 def plausible_days(
-    rows: duckdb.DuckDBPyRelation,  # of the log: the columns of a contract, and ts
+    rows: Relation,  # of the log: the columns of a contract, and ts
     contract: Contract,
 ) -> Plausible:
     "The first and the last plausible day that logged rows are about, and what is about other days."

@@ -22,10 +22,10 @@ from .models import Model
 from .naive import LAST, NAIVE, Baselines
 from .predictions import align
 from .project import DaybookError
-from .reference import Rows, learned
+from .reference import learned
 from .relations import Columns
 from .replay import changes, require_same
-from .sql import identifier, literal
+from .sql import Relation, identifier, literal
 from .targets import day_sql, is_predicted, to_numpy, y_pred_sql
 
 # %% ../../nbs/25_scores.ipynb #c5374c5b
@@ -75,7 +75,7 @@ def _facts(champion: str, contract: Contract, baselines: Baselines | None = None
     return facts | {IN_SERVICE: y_pred_sql(contract)} | last
 
 
-def _read(rows: Rows, columns: Mapping[str, str], batch: int) -> Iterator[pa.RecordBatch]:
+def _read(rows: Relation, columns: Mapping[str, str], batch: int) -> Iterator[pa.RecordBatch]:
     "The rows in batches, with columns as SQL by name."
     yield from rows.project(", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())).to_arrow_reader(
         batch
@@ -97,7 +97,7 @@ def _scores(parts: Iterable[dict[str, np.ndarray]], baselines: Baselines | None)
 
 # %% ../../nbs/25_scores.ipynb #58a219ee
 def logged_scores(
-    rows: Rows,  # with the prediction, and the actual as metrics take it
+    rows: Relation,  # with the prediction, and the actual as metrics take it
     contract: Contract,  # of the project
     champion: str = "",  # its tag
     baselines: Baselines | None = None,  # of these rows
@@ -126,7 +126,7 @@ def _check_kept(tag: str, contract: Contract) -> None:
 
 # %% ../../nbs/25_scores.ipynb #c4b9e883
 def replay(
-    rows: Rows,  # each with an actual as metrics take it, and all that the models' contracts require
+    rows: Relation,  # each with an actual as metrics take it, and all that the models' contracts require
     contract: Contract,  # of the project
     champion: str,  # its tag
     asked: Mapping[str, Model],  # the champion and the candidates, by tag
@@ -154,7 +154,7 @@ def replay(
 class _Ids(Sequence):
     "Ids of predictions, looked up when a message needs one."
 
-    def __init__(self, rows: Rows, hashes: np.ndarray):
+    def __init__(self, rows: Relation, hashes: np.ndarray):
         self.rows, self.hashes = rows, hashes
 
     def __len__(self) -> int:
@@ -167,7 +167,7 @@ class _Ids(Sequence):
 
 def check_reproducible(
     scores: Scores,
-    rows: Rows,  # that were scored
+    rows: Relation,  # that were scored
     champion: Model,
     is_edited: bool = False,  # whether the project's contract was, since the champion was made
 ) -> int:  # predictions of its own that were compared
@@ -185,7 +185,7 @@ def check_reproducible(
     return int(own.sum())
 
 # %% ../../nbs/25_scores.ipynb #b6ac9fd2
-def _check_keys(tag: str, contract: Contract, rows: Rows) -> bool:  # whether it can be told
+def _check_keys(tag: str, contract: Contract, rows: Relation) -> bool:  # whether it can be told
     "Raise `DaybookError` for a candidate that has learned from rows that it is to be judged by."
     columns, known = [contract.columns[name] for name in contract.key], learned(tag)
     if not columns or not set(columns) <= set(known.columns):

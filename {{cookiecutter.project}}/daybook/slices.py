@@ -17,8 +17,7 @@ from .bootstrap import bounds, resample
 from .contract import Contract
 from .evaluation import EvaluationWindow
 from .metrics import Metrics
-from .reference import Rows
-from .sql import identifier, literal
+from .sql import Relation, identifier, literal
 from .targets import day_sql, to_numpy, y_pred_sql
 
 # %% ../../nbs/27_slices.ipynb #7b4a1140
@@ -56,7 +55,7 @@ def _by_size(field: str, column: str, edges: Sequence[float]) -> Cut:
 _LOOKED_AT = 50_000
 
 
-def _cut_of(sample: Rows, field: str, column: str, is_number: bool) -> Cut | None:
+def _cut_of(sample: Relation, field: str, column: str, is_number: bool) -> Cut | None:
     "How a field is cut; None if it has no value."
     cell = identifier(column)
     text = f"CAST({cell} AS VARCHAR)"
@@ -86,7 +85,7 @@ def _time_cuts(contract: Contract, is_hourly: bool) -> list[Cut]:
     return cuts
 
 # %% ../../nbs/27_slices.ipynb #410892de
-def cuts(rows: Rows, n: int, contract: Contract) -> list[Cut]:
+def cuts(rows: Relation, n: int, contract: Contract) -> list[Cut]:
     "All cuts of the rows of a window."
     every = max(1, -(-n // _LOOKED_AT))
     kept = {name: field for name, field in contract.fields.items() if name != contract.time and field.log == "keep"}
@@ -103,7 +102,7 @@ _BLOCKS = 400  # of days, at most
 
 
 def _sums(
-    rows: Rows, window: EvaluationWindow, contract: Contract, metrics: Metrics, parts: Sequence[Cut]
+    rows: Relation, window: EvaluationWindow, contract: Contract, metrics: Metrics, parts: Sequence[Cut]
 ) -> np.ndarray:
     "Losses and rows of each part and block of days; shape (blocks, parts, 2)."
     columns = {"#day": day_sql(contract), "#true": "CAST(actual AS DOUBLE)", "#pred": y_pred_sql(contract)}

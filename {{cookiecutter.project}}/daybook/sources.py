@@ -28,14 +28,14 @@ from .frames import to_arrow
 from .parts import Part, find_files, localize, partitions
 from .passwords import masked, without_password
 from .project import DaybookError
-from .sql import identifier, literal, make_room, path_literal, set_up
+from .sql import Relation, identifier, literal, make_room, path_literal, set_up
 
 # %% ../../nbs/05_sources.ipynb #1a99b25f
 @dataclass
 class Source:
     "A table as it stands in its source."
 
-    relation: duckdb.DuckDBPyRelation  # its columns are called as in the source, if DuckDB can tell these names apart
+    relation: Relation  # its columns are called as in the source, if DuckDB can tell these names apart
     name: str  # for messages
     is_text: bool  # whether every column is VARCHAR, as texts stand in the source
     names: list[str]  # of the columns, as the source has them
