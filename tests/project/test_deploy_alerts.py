@@ -75,6 +75,7 @@ READY = TARGET | {"endpoint": "/readyz", "http_response_code": "503"}
         ({requests(503, "/readyz"): "_x20 1+6x40"}, 22, {}),
         ({requests(503, "/readyz"): "_x20 1+6x40", requests(200): "0+600x20 12000x40"}, 50, {"NotReady": READY}),
         ({requests(503, "/readyz"): "_x20 1+6x5 31x30"}, 40, {}),
+        *(({requests(503, "/readyz"): "0x20 1 2x40"}, minute, {}) for minute in (22, 24, 26)),
         ({took("1.0"): "0+597x60"}, 30, {}),
         ({took("1.0"): "0+588x60"}, 8, {}),
         ({took("1.0"): "0+588x60"}, 30, {"LatencyHigh": ALL}),

@@ -116,7 +116,7 @@ def test_comparison_names_classes_that_no_row_to_learn_from_has() -> None:
     past, n = past[past["ending"] != "lost"], int((ahead["ending"] == "lost").sum())
     baseline = naive_baseline(ended, past, ahead)
     comparison = compare(ended, ahead, baseline.predictions, baseline, lambda *pair: loss("multiclass", *pair), "loss")
-    said = f"{n:,} of the {len(ahead):,} rows held out are of lost, which no row to learn from is."
+    said = f"{n:,} of the {len(ahead):,} rows held out are of lost; no row to learn from is."
     assert str(comparison).endswith(said) and naive_baseline(ended, ahead, ahead).unseen == ()
 
 

@@ -125,9 +125,21 @@ def test_backtest_alerts_where_actuals_are_of_no_class_of_the_contract(flowers: 
         found = judge(log, metrics_of(flowers), as_of=made.as_of, labels="new.parquet")
         [check] = [check for check in found.decision.checks if check.name == "classes"]
         assert check.is_alert == is_alert and check.ratio == pytest.approx(share, rel=0.6)
-        assert "of the actuals are of no class of the contract (tulip): add it" in check.words
+        assert "of the actuals are of no class of the contract (tulip): extend 00_data" in check.words
         assert (found.verdict() == "ALERT", "(tulip)" in found.summary()) == (is_alert, is_alert)
         assert found.command() is None
+    day = (labels["received"] - pd.Timedelta(days=1)).dt.normalize()
+    for days in (7, 20):  # a new class, from a day on
+        new = labels["species"].where((day <= day.max() - pd.Timedelta(days=days)) | (labels.index % 5 > 1), "tulip")
+        labels.assign(species=new).to_parquet("new.parquet")
+        found = judge(log, metrics_of(flowers), as_of=made.as_of, labels="new.parquet")
+        assert found.verdict() == "ALERT" and "(tulip)" in found.summary()
+        assert not any("only" in note for note in found.decision.notes), "their actuals are there"
+    labels.assign(species=labels["species"].where(day <= day.max() - pd.Timedelta(days=40), "tulip")).to_parquet(
+        "new.parquet"
+    )
+    with pytest.raises(DaybookError, match=r"no actual about .* can judge: \d+ are of no class .*tulip"):
+        judge(log, metrics_of(flowers), as_of=made.as_of, labels="new.parquet")
     labels.assign(species="Setosa").to_parquet("new.parquet")
     with pytest.raises(DaybookError, match=r"\d+ have an actual of a class that the contract does not know"):
         judge(log, metrics_of(flowers), as_of=made.as_of, labels="new.parquet")

@@ -166,6 +166,12 @@ def test_month_that_is_hardly_there_is_the_nearest(first: str, end: str, step: i
     assert months[0] == 0 and months[1:] == list(expected)
 
 
+def test_month_of_one_year_is_learned_beside_those_of_seven() -> None:
+    summers = [np.arange(f"{year}-04-01", f"{year}-11-01", dtype="datetime64[D]") for year in range(2017, 2024)]
+    times = np.concatenate([*summers, np.arange("2024-01-01", "2025-01-01", dtype="datetime64[D]")])
+    assert learned_months(times) == list(range(13))
+
+
 def test_encoder_that_was_saved_before_takes_months_as_they_are() -> None:
     columns = example.contract.arrays(example.sample(days=40))
     encoder = Encoder(example.contract).fit(columns)

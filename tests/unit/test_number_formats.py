@@ -237,4 +237,4 @@ def test_target_of_a_few_integers_may_be_classes_and_that_of_a_text_called_nan_t
     asked = looked(tmp_path, lines, "code").questions
     assert any("Its values are 0, 1, 2. If they are classes, its type is `Literal[0, 1, 2]`." in each for each in asked)
     asked = looked(tmp_path, lines, "team").questions
-    assert "is `nan` a class of `team`? Its rows are left out, as without one." in asked
+    assert "is `nan` a class of `team`? Rows with it are left out." in asked

@@ -72,6 +72,7 @@ def test_from_project_takes_relative_places_from_the_project(tmp_path: Path, mon
     (tmp_path / "nbs").mkdir()
     monkeypatch.chdir(tmp_path / "nbs")
     assert from_project("store") == str(tmp_path / "store")
+    assert from_project("store-10:00") == str(tmp_path / "store-10:00")
     same = ["/srv/store", "s3://bucket/iolog", "memory://x", None]
     assert [from_project(place) for place in same] == same
     for mistyped in ("s3:/bucket/iolog", "s3:bucket/iolog"):

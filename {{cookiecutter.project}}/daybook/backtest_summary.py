@@ -66,7 +66,8 @@ def _of_service(decision: Decision) -> str:
     window, made, naive = decision.window, _check(decision, WHEN_MADE), _check(decision, BASELINE)
     text = f"{decision.metric} is {number(decision.in_service)} on {window.rows:,} rows of {window.days} days"
     if made is None and naive is None:
-        return f"{text}; whether that is good cannot be told: {decision.checks[0].words}."
+        untold = next(check.words for check in decision.checks if check.ratio is None)
+        return f"{text}; whether that is good cannot be told: {untold}."
     beside = f"{made.ratio:.2f} times the {number(decision.when_made)} of when the model was made" if made else ""
     less = f"{percent(1 - naive.ratio)} less than the baseline" if naive else ""
     beside += _CHANCE if made and _may_be_chance(made) else ""

@@ -161,14 +161,15 @@ def _too_few(contract: Contract, y_true: np.ndarray) -> str:
     if others >= LEAST_OTHERS:
         return ""
     which = f"all but {others}" if others else "all"
-    return f"{which} of the {len(y_true):,} rows held out are {most}, and more days may have others"
+    more = "days" if contract.time else "rows"
+    return f"{which} of the {len(y_true):,} rows held out are {most}, and more {more} may have others"
 
 
 def _about_unseen(contract: Contract, y_true: np.ndarray, unseen: Collection[int]) -> str:
     "Which held-out rows are of classes that no row to learn from has; empty if there are none."
     n = int(np.isin(y_true, list(unseen)).sum())
     names = ", ".join(_classes(contract)[position] for position in unseen if position in y_true)
-    return f"{n:,} of the {len(y_true):,} rows held out are of {names}, which no row to learn from is." if n else ""
+    return f"{n:,} of the {len(y_true):,} rows held out are of {names}; no row to learn from is." if n else ""
 
 
 def _about_one_value(contract: Contract, y_true: np.ndarray, y_pred: np.ndarray) -> str:

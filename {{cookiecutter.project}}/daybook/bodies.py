@@ -7,6 +7,7 @@ __all__ = ['LARGE', 'MANY', 'is_forgiven', 'read_body', 'forgiven_places', 'fiel
            'are_rows_plain', 'names_only', 'emptied', 'respelled', 'BodyReader']
 
 # %% ../../nbs/12_bodies.ipynb #b0d1e5b2
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
@@ -141,7 +142,7 @@ def _as_day(value: Any) -> Any:
 
 
 def _as_time(value: Any) -> Any:
-    return f"{value}T00:00:00" if type(value) is str and len(value) == 10 else value
+    return f"{value}T00:00:00" if type(value) is str and re.fullmatch(r"\d{4}-\d\d-\d\d", value) else value
 
 
 _spellings = {int: _as_int, bool: _as_bool, date: _as_day, datetime: _as_time}

@@ -88,7 +88,10 @@ except ImportError:  # Windows
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
     "Wait until no other process of this machine holds the folder; False where there are no locks."
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise DaybookError(f"{folder} cannot be written: {error}") from None
     descriptor = os.open(folder, os.O_RDONLY) if fcntl else -1
     try:
         is_alone = False
@@ -116,14 +119,11 @@ def store_model(
 ) -> str:  # its URL
     "Put a model into `MODEL_STORE` in one step, unless it is there already."
     store, name = model_store(), archive_name(tag)
-    try:
-        with _locked(Path(store.root)) if store.is_local else contextlib.nullcontext(False) as is_alone:
-            _remove_drafts(store, is_alone)
-            if not store.exists(name):
-                with tempfile.TemporaryDirectory() as folder:
-                    store.put_file(name, models.export_model(tag, Path(folder, "model.bentomodel")))
-    except OSError as error:
-        raise DaybookError(f"MODEL_STORE: {store.root} cannot be written: {error}") from None
+    with _locked(Path(store.root)) if store.is_local else contextlib.nullcontext(False) as is_alone:
+        _remove_drafts(store, is_alone)
+        if not store.exists(name):
+            with tempfile.TemporaryDirectory() as folder:
+                store.put_file(name, models.export_model(tag, Path(folder, "model.bentomodel")))
     return store.url(name)
 
 # %% ../../nbs/08_champion.ipynb #ea536c44

@@ -125,15 +125,14 @@ def _header(path: Path, dialect: Dialect) -> list[str]:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     "Names that DuckDB can tell apart: the second of two that differ only in capitals has a number behind it."
-    given, taken, result = {name.casefold() for name in names}, set(), []
+    result, all_keys = {}, {name.casefold() for name in names}
     for position, name in enumerate(names):
         name = name or f"column{position}"
-        while name.casefold() in taken:
+        while name.casefold() in result:
             name = f"{name}_{position}"
-            name = f"{name}_" if name.casefold() in given else name
-        taken.add(name.casefold())
-        result.append(name)
-    return result
+            name = f"{name}_" if name.casefold() in all_keys else name
+        result[name.casefold()] = name
+    return list(result.values())
 
 # %% ../../nbs/05_csv_files.ipynb #e377bef9
 def _select(path: Path, dialect: Dialect, names: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ class Decision(BaseModel, frozen=True):
     champion: str  # its tag
     metric: str  # the one that decides
     alert: str | None  # why the service is not as good as it should be
-    checks: list[Check]  # whether it is as good as when made, better than a baseline, and right on average
+    checks: list[Check]  # as good as when made, better than a baseline, right on average, all classes known
     window: DecisionWindow
     actuals: dict[str, int | float | None]  # how many predictions have one, and how late they arrive
     in_service: float  # the metric in service

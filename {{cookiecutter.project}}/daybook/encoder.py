@@ -37,10 +37,10 @@ def hour(times: np.ndarray) -> np.ndarray:
 def learned_months(
     times: np.ndarray,  # of the training rows
 ) -> list[int]:  # length 13, by month; 0 is none
-    "For each month itself, or else the nearest one that has a quarter of the days of a usual one."
+    "For each month itself, or else the nearest one that has a week, or a quarter of the days of a usual one."
     days = np.unique(times[~np.isnat(times)].astype("datetime64[D]"))
     counts = np.bincount(month(days), minlength=13)[1:]
-    learned = np.flatnonzero(counts >= np.median(counts[counts > 0]) / 4)
+    learned = np.flatnonzero(counts >= min(np.median(counts[counts > 0]) / 4, 7))
     back = (np.arange(12)[:, None] - learned) % 12  # months from a learned one on
     nearest = np.argmin(np.minimum(2 * back, 2 * (12 - back) + 1), axis=1)  # of two the earlier
     return [0, *(learned[nearest] + 1).tolist()]

@@ -89,6 +89,10 @@ def known_days(found: Outcomes) -> KnownDays:
     known = f"count(*) FILTER (actual IS NOT NULL AND {is_predicted(found.contract)})"
     rows = found.rows.aggregate(f"{found.day} AS day, count(*) AS predictions, {known} AS known", found.day)
     columns = rows.filter("day IS NOT NULL").order("day").fetchnumpy()
+    if found.unknown is not None:  # the actual is there, and what is wrong is said
+        unknown = dict(found.unknown.aggregate("day, count(*)", "day").fetchall())
+        days = columns["day"].astype("datetime64[D]").tolist()
+        columns["known"] = columns["known"] + np.array([unknown.get(day, 0) for day in days])
     if not columns["known"].any():
         raise DaybookError("no row that has an actual has a prediction: nothing to judge by")
     up_to = np.flatnonzero(columns["known"])[-1] + 1
@@ -126,15 +130,19 @@ def _check(
         "count(*), min(actual), max(actual), count(*) FILTER (actual NOT IN (0, 1))"
     ).fetchall()[0]
     about = f"about {start} to {end - timedelta(days=1)}"
+    others = f"{sum(unknown.values()):,} {'others ' if n else ''}are of no class of the contract"
+    why = f"{others} ({', '.join(list(unknown)[:3])}): extend 00_data, or correct the labels"
+    if not n and unknown:
+        raise DaybookError(f"no actual {about} can judge: {why}")
     if not n:
         known = days.day[days.known > 0]
         raise DaybookError(f"no prediction {about} has an actual: there are some from {known[0]} to {known[-1]}")
     if least == most:
         value = found.contract.classes[int(least)] if found.contract.classes else f"{least:g}"
         more = f"look at more days, as with -p days={2 * (end - start).days}"
-        others = f"{sum(unknown.values()):,} others are of no class of the contract ({', '.join(list(unknown)[:3])})"
-        why = f"{others}: add them to 00_data, or correct the labels" if unknown else more
-        raise DaybookError(f"all {n:,} actuals {about} are {value}: nothing can be judged by that; {why}")
+        raise DaybookError(
+            f"all {n:,} actuals {about} are {value}: nothing can be judged by that; {why if unknown else more}"
+        )
     if found.contract.task == "binary" and other:
         raise DaybookError(f"{found.contract.target} is yes or no, but there are actuals other than 0 and 1")
     return n

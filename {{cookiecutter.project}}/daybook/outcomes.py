@@ -51,7 +51,8 @@ def _as_y_true(rows: Relation, contract: Contract, labels: str | None) -> Relati
     is_late = f"(NOT {is_early} AND coalesce({identifier(FIRST_RECEIVED)} < ts, false))"
     y_true, is_known = y_true_sql(contract), f"NOT ({is_early} OR {is_late})"
     columns = f"if({is_known}, {y_true}, NULL) AS actual, {is_early} AS {_EARLY}, {is_late} AS {_LATE}"
-    unknown = f"if({is_known} AND {y_true} IS NULL, CAST(actual AS VARCHAR), NULL) AS {_UNKNOWN}"
+    text = "CAST(actual AS VARCHAR)" if contract.label.kind == "text" else "format('{:g}', actual)"
+    unknown = f"if({is_known} AND actual IS NOT NULL AND {y_true} IS NULL, {text}, NULL) AS {_UNKNOWN}"
     return rows.project(f"* EXCLUDE (actual, {identifier(FIRST_RECEIVED)}), {columns}, {unknown}")
 
 # %% ../../nbs/24_outcomes.ipynb #8fe0d14a
@@ -92,9 +93,7 @@ class Outcomes:
     contract: Contract
     as_of: datetime | None = None  # of what was known; None: labels do not say when they arrived
     notes: tuple[str, ...] = ()  # sentences on what these rows are
-    unknown: Relation | None = (
-        None  # day, and class of actuals of a class that the contract does not know; None: no such
-    )
+    unknown: Relation | None = None  # actuals of classes that the contract does not know: day and class; None: no such
 
     @property
     def day(self) -> str:
@@ -190,5 +189,6 @@ def outcomes(
     columns = f"* EXCLUDE ({_EARLY}, {_LATE}, {_UNKNOWN})"
     notes += [days.words] if days.words else []
     unknown = everything.filter(f"({whole}) AND {_UNKNOWN} IS NOT NULL") if facts.get("of_unknown_class") else None
-    unknown = unknown and unknown.project(f"{day_sql(log.contract)} AS day, {_UNKNOWN} AS class")
+    if unknown is not None:
+        unknown = unknown.project(f"{day_sql(log.contract)} AS day, {_UNKNOWN} AS class")
     return Outcomes(everything.filter(whole).project(columns), facts, log.contract, moment, tuple(notes), unknown)

@@ -12,9 +12,10 @@ from urllib.parse import unquote
 
 # %% ../../nbs/01_passwords.ipynb #e37ce37c
 _begins = re.compile(r"[A-Za-z][\w+.:-]*://")
-_secrets = "(ssl)?password|pwd|sig|(x-amz-|x-goog-)?signature|(x-amz-security-|access_)?token|api_?key|secret"
+_secrets = r"[\w.-]*(password|passwd|pwd|passphrase)|sig|(x-amz-|x-goog-)?signature|(x-amz-security-|access_)?token"
+_secrets += "|api_?key|secret|odbc_connect"
 _password = re.compile(
-    r"(?P<user>://[^/@]*?:)(?!\d+(?:/|$))(?P<password>.+)(?=@)"
+    r"(?P<user>://[^/@]*?:)(?!\d+(?:/|$))(?P<password>[^?]+)(?=@)"
     rf"|(?P<name>[?&]({_secrets})=)(?P<value>[^&#]+)"
     r"|(?P<scheme>https?://)(?P<token>[^/@:?#\s]+)(?=@)",  # of GitHub or GitLab
     re.IGNORECASE,

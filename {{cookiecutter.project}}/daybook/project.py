@@ -47,8 +47,8 @@ def from_project(place: str | None) -> str | None:
     "A relative path, taken from the project's folder; an absolute one or a URL as it is."
     if not place or "://" in place or "::" in place or Path(place).is_absolute():
         return place
-    if match := re.match(r"(\w[\w+.-]+:)/*", place):
-        raise DaybookError(f"{place} is no URL, which has two slashes: is {match[1]}//{place[match.end() :]} meant?")
+    if match := re.match("(s3|gs|gcs|az|abfs|adl|https?|hdfs|memory):/*", place):
+        raise DaybookError(f"{place} is no URL, which has two slashes: is {match[1]}://{place[match.end() :]} meant?")
     return str(project_root() / place)
 
 

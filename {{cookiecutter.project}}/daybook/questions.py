@@ -183,9 +183,7 @@ def _general(
         found.append(f"is `{label.column.name}` a number? Its values are {values}. {listed}")
     if label and label.column.type is str:
         gaps = [gap for gap in label.column.form.gaps if gap.strip()]
-        found += [
-            f"is `{gap}` a class of `{label.column.name}`? Its rows are left out, as without one." for gap in gaps
-        ]
+        found += [f"is `{gap}` a class of `{label.column.name}`? Rows with it are left out." for gap in gaps]
     return found
 
 # %% ../../nbs/51_questions.ipynb #7a100015

@@ -96,7 +96,7 @@ def newest(runs: Sequence[Run]) -> Run | None:
     return next((run for run in runs if run.status != "running" and not run.sweep), None)
 
 
-def newest_runs(jobs: Mapping[str, Sequence[Run]]) -> list[Run]:  # by job, the newest first
+def newest_runs(jobs: Mapping[str, Sequence[Run]]) -> list[Run]:  # one a job
     "The newest run of each job, that of drift and backtest first."
     order = {"drift": 0, "backtest": 1}
     found = [run for runs in jobs.values() if (run := newest(runs))]

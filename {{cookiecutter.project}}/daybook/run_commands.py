@@ -9,7 +9,6 @@ __all__ = ['list_', 'show', 'clean']
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from textwrap import shorten
 from typing import Any
 
 import click
@@ -90,13 +89,21 @@ def _require_job(name: str | None, found: Sequence[Run]) -> None:
         raise DaybookError(f"no job {name}: {nearest(name, list(notebooks()))}")
 
 
+def _line(text: str, most: int) -> str:
+    "A text on one line, without its end if it is longer."
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _differences(runs: Sequence[Run]) -> list[str]:
     "For each run the parameters that are not the same in all; nothing for runs of several jobs."
-    values = {name: [run.parameters.get(name) for run in runs] for run in runs for name in run.parameters}
-    is_one_job = len({run.job for run in runs}) == 1
-    names = [name for name, each in values.items() if is_one_job and any(value != each[0] for value in each)]
-    texts = [" ".join(f"{name}={values[name][row]}" for name in names) for row in range(len(runs))]
-    return [shorten(text, 60, placeholder=" …") for text in texts]
+    if len({run.job for run in runs}) > 1:
+        return [""] * len(runs)
+    names = dict.fromkeys(name for run in runs for name in run.parameters)
+    values = {name: [run.parameters.get(name) for run in runs] for name in names}
+    values = {name: each for name, each in values.items() if any(value != each[0] for value in each)}
+    rows = ([f"{name}={each[row]}" for name, each in values.items()] for row in range(len(runs)))
+    return [_line(" ".join(row), 60) for row in rows]
 
 
 def _verdict(run: Run) -> str:
@@ -124,7 +131,7 @@ def _print_runs(
         "seconds": [f"{run.seconds or 0:.1f}" for run in runs],
         "model": [run.model or "" for run in runs],
         "parameters": _differences(runs),
-        "metrics": [shorten(run.ending or metrics_line(run), 90, placeholder=" …") for run in runs],
+        "metrics": [_line(run.ending or metrics_line(run), 90) for run in runs],
     }
     shown = {name: texts for name, texts in columns.items() if any(texts)}
     print_table(list(shown), list(zip(*shown.values(), strict=True)))

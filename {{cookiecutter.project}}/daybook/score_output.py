@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from .columns import ARROW_TYPES
 from .contract import Contract
 from .databases import is_query
-from .files import Folder, make_folder, sync
+from .files import Folder, make_folder, reachable, sync
 from .parts import SUFFIXES, Part, find_files, partitions
 from .predictions import class_names, most_probable
 from .project import DaybookError
@@ -127,10 +127,12 @@ def _place(url: str) -> tuple[Folder, str]:
     "The folder of a file, which is there then, and the file's name; raises `DaybookError` where no file can be."
     folder, name = Folder.at(posixpath.dirname(url) or "."), posixpath.basename(url)
     try:
-        make_folder(Path(folder.root)) if folder.is_local else folder.fs.makedirs(folder.root, exist_ok=True)
+        with reachable(folder):
+            make_folder(Path(folder.root)) if folder.is_local else folder.fs.makedirs(folder.root, exist_ok=True)
+            is_folder = folder.fs.isdir(f"{folder.root}/{name}")
     except OSError as error:
         raise DaybookError(f"output={url}: its folder cannot be made: {error.strerror or error}") from None
-    if folder.fs.isdir(f"{folder.root}/{name}"):
+    if is_folder:
         raise DaybookError(f"output={url}: it is a folder; name a file")
     return folder, name
 
