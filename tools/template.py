@@ -33,7 +33,7 @@ PROJECTS = {
 DEFAULTS = {"task": "regression", "model": "trees"}
 AUTHOR = ("-c", "user.name=Tester", "-c", "user.email=tester@example.com")
 # Settings of the caller, which must not reach a project.
-SETTINGS = tuple("BENTOML CHAMPION_FILE DAYBOOK_ GIT_ IOLOG_ MLFLOW_ MODEL_STORE PYTHON SERVICE_ VIRTUAL_ENV".split())
+SETTINGS = tuple("BENTOML CHAMPION_ DAYBOOK_ GIT_ IOLOG_ MAKE MLFLOW_ MODEL_STORE PYTHON SERVICE_ VIRTUAL_ENV".split())
 
 
 def bake(folder: Path, **answers: str) -> Path:

@@ -97,6 +97,9 @@ def log_actuals(log: Log, request: str, rows: pd.DataFrame, received: datetime) 
     put_table(log.store, f"actuals/dt={received:%Y-%m-%d}/{request}.parquet", pa.table(table))
 
 # %% ../../nbs/17_world.ipynb #1321533b
+_UNSEEN = 35  # days at the end that no candidate learns from
+
+
 @dataclass(frozen=True)
 class World:
     "A model in service, what it predicted, and what came of it."
@@ -107,6 +110,11 @@ class World:
     start: date  # the first day that the champion has predicted
     end: date  # the first day that it has not
     as_of: datetime  # when the last days' actuals had not arrived yet
+
+    @property
+    def evaluation_start(self) -> date:
+        "The first day that no model has learned from."
+        return self.end - timedelta(days=_UNSEEN)
 
 # %% ../../nbs/17_world.ipynb #255b5035
 def _has_labels(contract: Contract) -> bool:
@@ -153,7 +161,7 @@ def world(
     if _has_labels(contract):
         labels = str(home / "labels.parquet")
         labels_of(contract, later, times=later_times).to_parquet(labels)
-    more = rows(-300, days - 35)
+    more = rows(-300, days - _UNSEEN)
     is_replayed = all(field.log == "keep" for field in contract.fields.values())
     has_candidate = is_replayed and len(more) >= len(rows(-365, 0)) / 2
     candidates = [save_model(contract, more, *functions)] if has_candidate else []
